@@ -1,0 +1,47 @@
+# Everything runs in .venv, which each target sets up by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/fclocal
+
+.PHONY: demo test check fix bench screenshots starter-scores clean
+
+.venv/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fclocal needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+.venv/installed: .venv/python pyproject.toml
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+.venv/tested: .venv/installed
+	$(BIN)/python -m pip install --quiet -e '.[test]'
+	touch $@
+
+.venv/developed: .venv/tested
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+demo: .venv/installed ## The built-in model answers a question by calling a function
+	$(RUN) chat "What is 12 * (3 + 4)?"
+
+test: .venv/tested ## All tests
+	$(BIN)/python -m pytest
+
+check: .venv/developed ## What CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+fix: .venv/developed ## Format and repair what can be repaired
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed ## Speed as ratios, measured in one run
+	$(BIN)/python -m benchmarks.bench
+
+clean:
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
