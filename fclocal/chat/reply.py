@@ -1,0 +1,137 @@
+"""One generation: messages and functions in, events out, every call valid or none.
+
+Runs nothing and keeps no history; the loop over replies and functions is turn.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from fclocal.chat.assembly import Assembly, Identity, Retry
+from fclocal.chat.budget import Ledger, ledger, refuse_overflow
+from fclocal.chat.model import Model
+from fclocal.chat.offer import Offer, make_offer
+from fclocal.engine.request import Decoded, Prefilled, Request, Sampling, Stopped
+from fclocal.errors import BadCall
+from fclocal.events import FinishReason, PromptRead, ReplyEvent, ReplyFinished
+from fclocal.functions import Function, JsonObject
+from fclocal.grammar.calls import Choice, TurnGrammar, json_grammar, narrow, turn_grammar
+from fclocal.messages import Message
+
+MAX_CALLS = 8
+MAX_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequest:
+    """What to reply to and how. `schema` constrains a text reply to JSON that matches it (response_format)."""
+
+    messages: tuple[Message, ...]
+    functions: tuple[Function, ...] = ()
+    choice: Choice = "auto"
+    max_calls: int = MAX_CALLS
+    sampling: Sampling = Sampling()
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    schema: JsonObject | None = None
+    top_logprobs: int = 0
+
+
+def prompt(model: Model, request: ReplyRequest) -> Ledger:
+    """The exact prompt of a reply: text, tokens, and tokens per part."""
+    return _prompt(model, request, make_offer(request.functions, request.choice))
+
+
+async def reply(model: Model, request: ReplyRequest) -> AsyncIterator[ReplyEvent]:
+    """Generate one reply.
+
+    Raises ContextFull when the prompt leaves no room, UsageError for a choice that cannot be made, and BadCall when a
+    call was cut off or stayed invalid after three retries. An unfinished call is never given as a call.
+    """
+    offer = make_offer(request.functions, request.choice)
+    book = _prompt(model, request, offer)
+    grammar = _grammar(model, request, offer)
+    refuse_overflow(book, context=model.engine.context, reserve=grammar.reserve if grammar else 0)
+    seed = request.sampling.seed
+    identity = Identity(model.name, model.sha256, model.quant, model.dialect.name, seed)
+    assembly = Assembly(model.dialect, offer, identity)
+    generation = model.engine.generate(_request(request, book, grammar))
+    retries = 0
+    async with aclosing(generation):
+        async for step in generation:
+            match step:
+                case Prefilled(done=done, total=total):
+                    yield PromptRead(done, total)
+                case Decoded(tokens=tokens):
+                    for event in assembly.add(tokens):
+                        yield event
+                case Stopped(reason=reason, timings=timings):
+                    for event in assembly.finish():
+                        yield event
+                    if assembly.retry is None:
+                        _refuse_unfinished(assembly, request)
+                        yield ReplyFinished(_finish(reason, assembly), timings, offer.notes)
+                        return
+            if assembly.retry:
+                retries = _count(retries, assembly.retry)
+                narrowed = _narrowed(model, request, offer, assembly, retries)
+                generation.rewind(assembly.retry.keep, grammar=narrowed)
+                for event in assembly.rewound():
+                    yield event
+
+
+def _prompt(model: Model, request: ReplyRequest, offer: Offer) -> Ledger:
+    functions = () if request.choice == "none" else offer.functions
+    segments = model.dialect.render(request.messages, functions, eos=model.engine.eos)
+    return ledger(segments, model.engine)
+
+
+def _grammar(model: Model, request: ReplyRequest, offer: Offer) -> TurnGrammar | None:
+    if request.schema is not None:
+        return json_grammar(request.schema)
+    if not offer.by_name:
+        return None
+    schemas = [(name, offered.schema) for name, offered in offer.by_name.items()]
+    return turn_grammar(schemas, syntax=model.dialect.syntax, choice=request.choice, max_calls=request.max_calls)
+
+
+def _request(request: ReplyRequest, book: Ledger, grammar: TurnGrammar | None) -> Request:
+    return Request(
+        prompt=book.tokens,
+        grammar=grammar.lark if grammar else None,
+        reserve=grammar.reserve if grammar else 0,
+        sampling=request.sampling,
+        max_tokens=request.max_tokens,
+        stop=request.stop,
+        top_logprobs=request.top_logprobs,
+    )
+
+
+def _count(retries: int, retry: Retry) -> int:
+    if retries < MAX_RETRIES:
+        return retries + 1
+    problem = retry.problems[0]
+    where = f" at {problem.pointer}" if problem.pointer else ""
+    raise BadCall(
+        f"The call of {retry.name} stayed invalid after {MAX_RETRIES} retries: {problem.sentence}{where}.",
+        "Simplify that part of the schema; fclocal tools check shows what is enforced.",
+    )
+
+
+def _narrowed(model: Model, request: ReplyRequest, offer: Offer, assembly: Assembly, retries: int) -> str | None:
+    return None
+
+
+def _refuse_unfinished(assembly: Assembly, request: ReplyRequest) -> None:
+    if assembly.inside_call:
+        raise BadCall(f"The call was cut off at {request.max_tokens} tokens.", "Raise --max-tokens.")
+
+
+def _finish(reason: str, assembly: Assembly) -> FinishReason:
+    if reason == "cancelled":
+        return "cancelled"
+    if assembly.calls:
+        return "calls"
+    return "length" if reason == "length" else "stop"
