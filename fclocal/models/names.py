@@ -1,0 +1,247 @@
+"""What the user typed -> what to load. Reads headers and folders, never the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from fclocal import paths
+from fclocal.errors import ModelMissing, UsageError
+from fclocal.models.catalog import Catalog, Entry
+from fclocal.models.quants import PREFERRED, RemoteFile, Variant, by_tag, shard_of, true_quant, wrong_label
+from fclocal.models.repair import overrides
+from fclocal.models.safe_names import check_file, check_repo, check_revision
+from fclocal.models.shards import read_model, shard_paths
+from fclocal.models.store import Installed, Store
+from fclocal.native.gguf import Header
+from fclocal.native.hyperparameters import Hyperparameters, hyperparameters
+
+STARTER: Final = "starter"
+_HUB_HOSTS: Final = ("hf.co/", "huggingface.co/", "www.huggingface.co/")
+_HUB_PAGE: Final = re.compile(r"(?P<repo>[^/]+/[^/@:]+)/(?:blob|resolve|tree)/(?P<revision>[^/]+)(?:/(?P<file>.+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A path on this machine."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogName:
+    """A catalog id, an alias, or the name of an imported model."""
+
+    name: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubRepo:
+    """A repository on the Hub; `tag` is a quantization or a file name."""
+
+    repo: str
+    revision: str | None = None
+    tag: str | None = None
+
+
+Reference: TypeAlias = "LocalFile | CatalogName | HubRepo"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model that can be loaded now.
+
+    `dialect` and `layout` are those of the catalog entry, else those that the file names; None when neither does.
+    `overrides` are metadata values to correct at load; `notes` are sentences the user should see on stderr.
+    """
+
+    name: str
+    path: Path
+    quant: str
+    header: Header
+    facts: Hyperparameters
+    entry: Entry | None = None
+    dialect: str | None = None
+    layout: str | None = None
+    stop: tuple[str, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def chat_template(self) -> str:
+        """The file's own chat template, or an empty string."""
+        return self.header.text("tokenizer.chat_template")
+
+    @property
+    def shards(self) -> tuple[Path, ...]:
+        """Every file of the model, in order."""
+        return shard_paths(self.path)
+
+
+def parse_name(text: str) -> Reference:
+    """Read NAME, NAME:QUANT, owner/repo[@revision][:QUANT|:file.gguf], hf.co/..., a Hub page's address, or a path.
+
+    Raises UsageError with the accepted forms.
+    """
+    text = text.strip()
+    if not text or "\x00" in text or len(text) > 4096:
+        raise UsageError("The model's name is empty or impossible.", "Give a name of fclocal catalog, or a .gguf file.")
+    if _is_path(text):
+        return LocalFile(Path(text).expanduser())
+    hub = text.removeprefix("https://").removeprefix("http://")
+    host = next((host for host in _HUB_HOSTS if hub.lower().startswith(host)), None)
+    if host is None and "://" in text:
+        raise UsageError(f"{text[:120]} is not a model on the Hugging Face Hub.", "Only huggingface.co is known.")
+    hub = hub[len(host) :].strip("/") if host else text
+    try:
+        return _hub_name(hub) if host or "/" in hub else _catalog_name(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{error}.", "Use NAME, NAME:QUANT, owner/repo:QUANT, owner/repo@revision:file.gguf, or a path."
+        ) from None
+
+
+def resolve(text: str, catalog: Catalog, store: Store) -> ModelSource:
+    """Find a model on this machine by what the user typed and read its header.
+
+    Raises UsageError for a name that cannot be one, ModelMissing for a model that is unknown or not downloaded, and
+    ModelBroken for a file that is no model.
+    """
+    match parse_name(text):
+        case LocalFile(path):
+            return source_from_file(local_file(path), catalog=catalog)
+        case CatalogName(name, tag):
+            return _named(name, tag, catalog, store)
+        case HubRepo(repo, revision, tag):
+            entry = catalog.with_repo(repo)
+            model = _pick(store.of_repo(repo, revision=revision), tag, text)
+            return source_from_file(model.path, name=text, entry=entry)
+
+
+def source_from_file(
+    path: Path, *, name: str | None = None, entry: Entry | None = None, catalog: Catalog | None = None
+) -> ModelSource:
+    """Read the header of `path` and say what is known about loading it. Raises ModelMissing and ModelBroken."""
+    header = read_model(path)
+    facts = hyperparameters(header, name=path.name)
+    if entry is None and catalog is not None:
+        entry = next((known for known in catalog.entries.values() if _is_entry_file(known, path.name)), None)
+    fixes, notes = overrides(header, path.name, base=entry.base if entry else None)
+    wrong = wrong_label(header, path.name)
+    return ModelSource(
+        name=name or path.stem,
+        path=path,
+        quant=true_quant(header, path.name),
+        header=header,
+        facts=facts,
+        entry=entry,
+        dialect=entry.dialect if entry else header.text("fclocal.dialect") or None,
+        layout=(entry.layout if entry else None) or header.text("fclocal.layout") or None,
+        stop=entry.stop if entry else (),
+        overrides=fixes,
+        notes=(*((wrong,) if wrong else ()), *notes),
+    )
+
+
+def local_file(path: Path) -> Path:
+    """The GGUF file that `path` means: itself, or the only model in a folder. Raises ModelMissing or UsageError."""
+    try:
+        if not path.is_dir():
+            if not path.exists():
+                raise ModelMissing(f"There is no file {path}.", "Try: fclocal list")
+            return path
+        found = sorted(entry for entry in path.iterdir() if entry.suffix == ".gguf")
+    except OSError as error:
+        raise ModelMissing(f"{path} cannot be read: {error.strerror or error}.") from None
+    firsts = [entry for entry in found if (shard_of(entry.name) or ("", 1, 1))[1] == 1]
+    if len(firsts) == 1:
+        return firsts[0]
+    cure = f"Name one of: {', '.join(entry.name for entry in firsts[:8])}." if firsts else "fclocal import makes one."
+    raise UsageError(f"The folder {path} holds {len(firsts) or 'no'} GGUF models.", cure)
+
+
+def unknown(name: str, catalog: Catalog, store: Store) -> ModelMissing:
+    """The error for a name that nothing has, with the nearest one that something has."""
+    close = catalog.near(name)
+    hint = f" Did you mean {close!r}?" if close else ""
+    return ModelMissing(f"No model {name!r}.{hint}", "Try: fclocal catalog")
+
+
+def starter_path() -> Path:
+    """Where the built-in model lies."""
+    return paths.package_file("models/starter/starter.gguf")
+
+
+def _named(name: str, tag: str | None, catalog: Catalog, store: Store) -> ModelSource:
+    entry = catalog.find(name)
+    if entry is None:
+        imported = [model for model in store.installed() if model.repo is None and model.name == name]
+        if not imported:
+            raise unknown(name, catalog, store)
+        return source_from_file(_pick(imported, tag, name).path, name=name)
+    if entry.gguf == "built-in":
+        path = starter_path()
+        if not path.exists():
+            raise ModelMissing("The starter model is not part of this installation.", "Install fclocal from its wheel.")
+        return source_from_file(path, name=entry.id, entry=entry)
+    found = store.of_repo(entry.repo or "", revision=None if entry.revision == "main" else entry.revision)
+    found = tuple(model for model in found if _is_entry_file(entry, model.path.name)) or found
+    pulled = [model for model in store.installed() if model.repo is None and model.name == entry.id]
+    return source_from_file(_pick([*found, *pulled], tag, entry.id).path, name=entry.id, entry=entry)
+
+
+def _pick(found: Sequence[Installed], tag: str | None, text: str) -> Installed:
+    """The installed model that is meant: by tag, else Q4_K_M, else the one used last, else the largest."""
+    if not found:
+        pull = text if tag is None or text.endswith(tag) else f"{text}:{tag}"
+        raise ModelMissing(f"{text} is not on this machine.", f"Try: fclocal pull {pull}")
+    if tag:
+        as_variants = {Variant(model.quant, (RemoteFile(model.path.name, model.size),)): model for model in found}
+        return as_variants[by_tag(tuple(as_variants), tag, where=f"{text} on this machine")]
+    preferred = [model for model in found if model.quant == PREFERRED]
+    return preferred[0] if preferred else max(found, key=lambda model: (model.used or "", model.size))
+
+
+def _is_entry_file(entry: Entry, name: str) -> bool:
+    listed = any(Path(file.name).name == name for file in entry.files)
+    return listed or bool(entry.pattern and entry.pattern != "*.gguf" and Path(name).match(entry.pattern))
+
+
+def _is_path(text: str) -> bool:
+    if text.startswith(("/", "./", "../", "~", ".\\", "..\\")) or re.match(r"[A-Za-z]:[\\/]", text) or "\\" in text:
+        return True
+    if text in (".", ".."):
+        return True
+    if "://" in text or text.lower().startswith(_HUB_HOSTS):
+        return False
+    if text.lower().endswith(".gguf") and ":" not in text:
+        return True
+    try:
+        return "/" in text and Path(text).exists()
+    except OSError:
+        return False
+
+
+def _catalog_name(text: str) -> CatalogName:
+    name, _, tag = text.partition(":")
+    if not re.fullmatch(r"[\w.-]{1,120}", name):
+        raise ValueError(f"{text[:120]!r} cannot be the name of a model")
+    return CatalogName(name, _tag(tag))
+
+
+def _hub_name(text: str) -> HubRepo:
+    page = _HUB_PAGE.fullmatch(text.partition("?")[0])
+    if page:
+        name = page["file"]
+        return HubRepo(check_repo(page["repo"]), check_revision(page["revision"]), check_file(name) if name else None)
+    rest, _, tag = text.partition(":")
+    repo, _, revision = rest.partition("@")
+    return HubRepo(check_repo(repo), check_revision(revision) if revision else None, _tag(tag))
+
+
+def _tag(tag: str) -> str | None:
+    return check_file(tag) if tag else None
