@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fclocal.errors import UsageError
-from fclocal.grammar.schema import CompiledSchema
+from fclocal.functions import JsonObject
+from fclocal.grammar.schema import CompiledSchema, compile_value
 from fclocal.grammar.syntax import CallSyntax
 
 MAX_CALLS = 8
@@ -74,17 +75,19 @@ def turn_grammar(
     return writer.finish(f"{writer.text()} | {writer.led_calls(body, more)}", reserve)
 
 
-def json_grammar(compiled: CompiledSchema, *, special: Collection[str] = (), thinking: bool = False) -> TurnGrammar:
-    """A reply that is one JSON value of `compiled` and nothing else, on one line."""
+def json_grammar(schema: JsonObject | bool, *, special: Collection[str] = (), thinking: bool = False) -> TurnGrammar:
+    """A reply that is one JSON value of `schema` and nothing else, on one line. Raises BrokenSchema."""
+    compiled = compile_value(schema)
     writer = _Writer(None, frozenset(special), thinking=thinking)
     return writer.finish(writer.value(compiled), min(MAX_RESERVE, compiled.closing + RESERVE_SLACK))
 
 
-def retry_grammar(
-    compiled: CompiledSchema, *, kept: str, syntax: CallSyntax, special: Collection[str] = ()
-) -> TurnGrammar:
-    """One more try at a call: the reply goes on from `kept`, which ends where the arguments begin, with arguments of
-    `compiled` (see `narrow`), and ends with that call."""
+def narrow(compiled: CompiledSchema, *, kept: str, syntax: CallSyntax, special: Collection[str] = ()) -> TurnGrammar:
+    """The grammar of a last try at a call that the final check refused before.
+
+    The reply goes on from `kept`, the text up to where the arguments begin, with arguments of a smaller language that
+    is valid wherever such a one is known, and ends with that call.
+    """
     writer = _Writer(syntax, frozenset(special))
     closing = writer.literal(syntax.closing)
     start = f"{writer.literal(kept)} {writer.value(compiled)} {closing}"

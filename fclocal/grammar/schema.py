@@ -53,6 +53,11 @@ def compile_schema(parameters: JsonObject) -> CompiledSchema:
     return _compile(json.dumps(parameters, ensure_ascii=False))
 
 
+def compile_value(schema: JsonObject | bool) -> CompiledSchema:
+    """Compile the schema of any JSON value. Raises BrokenSchema."""
+    return _compile(json.dumps(schema, ensure_ascii=False))
+
+
 @lru_cache(maxsize=512)
 def _compile(text: str) -> CompiledSchema:
     schema = json.loads(text)
