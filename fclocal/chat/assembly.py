@@ -5,12 +5,14 @@ Knows the dialect's parser and the schemas; knows no engine.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fclocal.chat.draft import Draft
+from fclocal.chat.grounding import ground
 from fclocal.chat.offer import Offer
 from fclocal.chat.spans import argument_spans
 from fclocal.dialects import reply as pieces
@@ -28,8 +30,8 @@ from fclocal.events import (
     ThinkingDelta,
 )
 from fclocal.functions import JsonObject
-from fclocal.grammar.check import Problem, check, parse_arguments
-from fclocal.messages import FunctionCall
+from fclocal.grammar.check import Problem, check, first_segment, parse_arguments
+from fclocal.messages import FunctionCall, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A call that the final check refused: generate again after the first `keep` tokens."""
+    """A call that the final check refused.
+
+    Generate again after the first `keep` tokens, which end before the offending argument, or after `keep_call`, which
+    end before the arguments.
+    """
 
     keep: int
+    keep_call: int
     name: str
     problems: tuple[Problem, ...]
 
@@ -63,17 +70,21 @@ class _OpenCall:
 
 
 class Assembly:
-    """The events of one reply. Feed it tokens; when `retry` is set, rewind the engine to `retry.keep` and go on."""
+    """The events of one reply. Feed it tokens; when `retry` is set, rewind the engine and go on."""
 
-    def __init__(self, dialect: Dialect, offer: Offer, identity: Identity) -> None:
+    def __init__(self, dialect: Dialect, offer: Offer, identity: Identity, messages: Sequence[Message]) -> None:
         self.calls: list[FunctionCall] = []
         self.retry: Retry | None = None
         self.draft = Draft()
         self._dialect = dialect
         self._offer = offer
         self._identity = identity
-        self._parser = dialect.parser(tuple(offer.by_name))
+        self._messages = messages
+        self._parser = self._new_parser()
         self._open: _OpenCall | None = None
+
+    def _new_parser(self) -> pieces.ReplyParser:
+        return self._dialect.parser(tuple(self._offer.by_name), optional=self._offer.without_arguments)
 
     @property
     def inside_call(self) -> bool:
@@ -94,13 +105,11 @@ class Assembly:
         held = (*(self._parser.feed(rest) if rest else ()), *self._parser.finish())
         yield from self._events(held)
 
-    def rewound(self) -> Iterable[ReplyEvent]:
-        """The engine went back to `retry.keep`: forget what came after it."""
-        if self.retry is None:
-            return
-        self.draft.keep(self.retry.keep)
+    def rewound(self, keep: int) -> Iterable[ReplyEvent]:
+        """The engine went back to its first `keep` tokens: forget what came after them."""
+        self.draft.keep(keep)
         self.retry = None
-        self._parser = self._dialect.parser(tuple(self._offer.by_name))
+        self._parser = self._new_parser()
         began, self._open = self._open, None
         for piece in self._parser.feed(self.draft.text):
             match piece:
@@ -145,31 +154,40 @@ class Assembly:
             arguments = decoded
             problems = check(arguments, offered.function.parameters)
         if problems:
-            self.retry = Retry(self._keep(call, problems[0]), call.name, problems)
+            arguments_token = self.draft.token_at(self._arguments_start(call))
+            self.retry = Retry(self._keep(call, problems[0]), arguments_token, call.name, problems)
             call.retries += 1
             return
         finished = FunctionCall(call.id, call.name, arguments)
-        receipt = self._receipt(call, end)
+        receipt = self._receipt(call, finished, end)
         self.calls.append(finished)
         self._open = None
         yield CallReady(len(self.calls) - 1, finished, receipt)
 
+    @property
+    def before_arguments(self) -> str:
+        """The reply up to where the arguments of the open call begin."""
+        return self.draft.text[: self._arguments_start(self._open)] if self._open else self.draft.text
+
     def _arguments_start(self, call: _OpenCall) -> int:
-        return self.draft.text.index(call.text, call.start)
+        found = self.draft.text.find(call.text, call.start)
+        return found if found >= 0 else call.start
 
     def _keep(self, call: _OpenCall, problem: Problem) -> int:
         """How many reply tokens to keep: all before the offending argument, or before the arguments."""
         start = self._arguments_start(call)
-        name = problem.pointer.split("/")[1].replace("~1", "/").replace("~0", "~") if problem.pointer else ""
-        value_start, _ = argument_spans(call.text).get(name, (0, 0))
+        value_start, _ = argument_spans(call.text).get(first_segment(problem.pointer), (0, 0))
         return self.draft.token_at(start + value_start)
 
-    def _receipt(self, call: _OpenCall, end: int) -> Receipt:
-        schema = self._offer.by_name[call.name].schema
+    def _receipt(self, call: _OpenCall, finished: FunctionCall, end: int) -> Receipt:
+        offered = self._offer.by_name[call.name]
+        schema = offered.schema
         start = self._arguments_start(call)
         spans = argument_spans(call.text)
         written = self.draft.written(call.start, end)
         name_start = self.draft.text.index(call.name, call.start)
+        logprobs = {name: self.draft.logprob(start + first, start + last) for name, (first, last) in spans.items()}
+        sure = {name: None if logprob is None else math.exp(logprob) for name, logprob in logprobs.items()}
         return Receipt(
             grammar=schema.enforced,
             valid=True,
@@ -183,11 +201,10 @@ class Assembly:
             tokens_sampled=sum(not token.forced for token in written),
             tokens_forced=sum(token.forced for token in written),
             name_logprob=self.draft.logprob(name_start, name_start + len(call.name)),
-            argument_logprobs={
-                name: self.draft.logprob(start + first, start + last) for name, (first, last) in spans.items()
-            },
+            argument_logprobs=logprobs,
             retries=call.retries,
             ms=(time.perf_counter() - call.began) * 1000,
+            origins=ground(finished, offered.function, self._messages, probabilities=sure),
         )
 
 

@@ -31,6 +31,11 @@ class Offer:
         return tuple(offered.function for offered in self.by_name.values())
 
     @property
+    def without_arguments(self) -> frozenset[str]:
+        """Names of the functions that may be called without any argument."""
+        return frozenset(name for name, offered in self.by_name.items() if not offered.function.required)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return tuple(f"{name} is set aside: {reason}" for name, reason in self.set_aside.items())
 
@@ -59,9 +64,8 @@ def _refuse_choice(offer: Offer, choice: Choice) -> None:
         raise UsageError("A call is required, but there are no functions.", "Add some with --functions FILE.")
     if not isinstance(choice, NamedChoice):
         return
-    for name in choice.names:
-        if name in offer.set_aside:
-            raise UsageError(f"{name} cannot be chosen: {offer.set_aside[name]}", "Repair its schema.")
-        if name not in offer.by_name:
-            known = ", ".join(offer.by_name) or "none"
-            raise UsageError(f"No function {name!r} to choose.", f"There are: {known}.")
+    if choice.name in offer.set_aside:
+        raise UsageError(f"{choice.name} cannot be called: {offer.set_aside[choice.name]}.", "Repair its schema.")
+    if choice.name not in offer.by_name:
+        known = ", ".join(offer.by_name) or "none"
+        raise UsageError(f"No function {choice.name!r} to choose.", f"There are: {known}.")

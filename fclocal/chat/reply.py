@@ -17,7 +17,7 @@ from fclocal.engine.request import Decoded, Prefilled, Request, Sampling, Stoppe
 from fclocal.errors import BadCall
 from fclocal.events import FinishReason, PromptRead, ReplyEvent, ReplyFinished
 from fclocal.functions import Function, JsonObject
-from fclocal.grammar.calls import Choice, TurnGrammar, json_grammar, narrow, turn_grammar
+from fclocal.grammar.calls import THINK_CLOSE, THINK_OPEN, Choice, TurnGrammar, json_grammar, narrow, turn_grammar
 from fclocal.messages import Message
 
 MAX_CALLS = 8
@@ -26,11 +26,14 @@ MAX_RETRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
-    """What to reply to and how. `schema` constrains a text reply to JSON that matches it (response_format)."""
+    """What to reply to and how. `allowed` names the functions that may be called (None: all offered), `thinking` admits
+    `<think>...</think>` first, `schema` constrains a text reply to JSON that matches it (response_format)."""
 
     messages: tuple[Message, ...]
     functions: tuple[Function, ...] = ()
     choice: Choice = "auto"
+    allowed: frozenset[str] | None = None
+    thinking: bool = False
     max_calls: int = MAX_CALLS
     sampling: Sampling = Sampling()
     max_tokens: int = 1024
@@ -54,11 +57,10 @@ async def reply(model: Model, request: ReplyRequest) -> AsyncIterator[ReplyEvent
     book = _prompt(model, request, offer)
     grammar = _grammar(model, request, offer)
     refuse_overflow(book, context=model.engine.context, reserve=grammar.reserve if grammar else 0)
-    seed = request.sampling.seed
-    identity = Identity(model.name, model.sha256, model.quant, model.dialect.name, seed)
-    assembly = Assembly(model.dialect, offer, identity)
-    generation = model.engine.generate(_request(request, book, grammar))
-    retries = 0
+    identity = Identity(model.name, model.sha256, model.quant, model.dialect.name, request.sampling.seed)
+    assembly = Assembly(model.dialect, offer, identity, request.messages)
+    tries = _Tries(model, offer)
+    generation = model.engine.generate(_request(request, book, grammar), stop_tokens=_stop_tokens(model))
     async with aclosing(generation):
         async for step in generation:
             match step:
@@ -75,11 +77,38 @@ async def reply(model: Model, request: ReplyRequest) -> AsyncIterator[ReplyEvent
                         yield ReplyFinished(_finish(reason, assembly), timings, offer.notes)
                         return
             if assembly.retry:
-                retries = _count(retries, assembly.retry)
-                narrowed = _narrowed(model, request, offer, assembly, retries)
-                generation.rewind(assembly.retry.keep, grammar=narrowed)
-                for event in assembly.rewound():
+                keep, narrower = tries.again(assembly.retry, assembly.before_arguments)
+                generation.rewind(keep, grammar=narrower)
+                for event in assembly.rewound(keep):
                     yield event
+
+
+class _Tries:
+    """How often a call was tried again, and with which grammar."""
+
+    def __init__(self, model: Model, offer: Offer) -> None:
+        self.count = 0
+        self._model = model
+        self._offer = offer
+
+    def again(self, retry: Retry, kept: str) -> tuple[int, str | None]:
+        """Tokens to keep and the grammar for the next try: the same, and a narrower one for the last.
+
+        Raises BadCall when there have been enough.
+        """
+        self.count += 1
+        if self.count > MAX_RETRIES:
+            problem = retry.problems[0]
+            where = f" (at {problem.pointer})" if problem.pointer else ""
+            raise BadCall(
+                f"The call of {retry.name} stayed invalid after {MAX_RETRIES} retries: {problem.sentence}{where}",
+                "Simplify that part of the schema; fclocal tools check shows what is enforced.",
+            )
+        if self.count < MAX_RETRIES:
+            return retry.keep, None
+        schema = self._offer.by_name[retry.name].schema
+        syntax = self._model.dialect.syntax
+        return retry.keep_call, narrow(schema, kept=kept, syntax=syntax, special=_special(self._model)).lark
 
 
 def _prompt(model: Model, request: ReplyRequest, offer: Offer) -> Ledger:
@@ -94,7 +123,28 @@ def _grammar(model: Model, request: ReplyRequest, offer: Offer) -> TurnGrammar |
     if not offer.by_name:
         return None
     schemas = [(name, offered.schema) for name, offered in offer.by_name.items()]
-    return turn_grammar(schemas, syntax=model.dialect.syntax, choice=request.choice, max_calls=request.max_calls)
+    return turn_grammar(
+        schemas,
+        syntax=model.dialect.syntax,
+        choice=request.choice,
+        allowed=request.allowed,
+        max_calls=request.max_calls,
+        special=_special(model),
+        thinking=request.thinking,
+    )
+
+
+def _special(model: Model) -> frozenset[str]:
+    """Special tokens of the vocabulary that the call syntax or the marks of thinking are written with."""
+    syntax = model.dialect.syntax
+    written = syntax.opening + syntax.after_name + syntax.closing + THINK_OPEN + THINK_CLOSE
+    return frozenset(text for text in model.engine.special_texts if text and text in written)
+
+
+def _stop_tokens(model: Model) -> frozenset[int]:
+    """The dialect's end tokens, where the vocabulary has them."""
+    known = (text for text in model.dialect.stop if text in model.engine.special_texts)
+    return frozenset(model.engine.tokenize(text, special=True)[0] for text in known)
 
 
 def _request(request: ReplyRequest, book: Ledger, grammar: TurnGrammar | None) -> Request:
@@ -107,21 +157,6 @@ def _request(request: ReplyRequest, book: Ledger, grammar: TurnGrammar | None) -
         stop=request.stop,
         top_logprobs=request.top_logprobs,
     )
-
-
-def _count(retries: int, retry: Retry) -> int:
-    if retries < MAX_RETRIES:
-        return retries + 1
-    problem = retry.problems[0]
-    where = f" at {problem.pointer}" if problem.pointer else ""
-    raise BadCall(
-        f"The call of {retry.name} stayed invalid after {MAX_RETRIES} retries: {problem.sentence}{where}.",
-        "Simplify that part of the schema; fclocal tools check shows what is enforced.",
-    )
-
-
-def _narrowed(model: Model, request: ReplyRequest, offer: Offer, assembly: Assembly, retries: int) -> str | None:
-    return None
 
 
 def _refuse_unfinished(assembly: Assembly, request: ReplyRequest) -> None:

@@ -1,0 +1,147 @@
+"""The only wiring: what the user asked for -> a loaded model, its functions and settings. Holds no logic of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fclocal import paths
+from fclocal.chat.model import Model
+from fclocal.chat.offer import make_offer
+from fclocal.config import Config, read_config
+from fclocal.dialects.dialect import Dialect
+from fclocal.dialects.select import pick
+from fclocal.engine.engine import Engine
+from fclocal.errors import UsageError
+from fclocal.functions import Function, parse_functions, refuse_duplicates
+from fclocal.models.catalog import Catalog, load_catalog
+from fclocal.models.names import STARTER, ModelSource, resolve
+from fclocal.models.store import Store
+from fclocal.tools.builtin import Builtins, expand
+from fclocal.tools.gather import Toolbox
+from fclocal.tools.policy import Policy
+from fclocal.tools.toolset import Proposed, Toolset
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for on the command line or in Python. `gpu_layers` None means as many as fit, -1 all."""
+
+    model: str | None = None
+    dialect: str | None = None
+    functions: tuple[Path, ...] = ()
+    tools: tuple[Path, ...] = ()
+    mcp: tuple[str, ...] = ()
+    builtin: tuple[str, ...] = ("default",)
+    context: int | None = None
+    gpu_layers: int | None = None
+    adapters: tuple[Path, ...] = ()
+    sequences: int = 1
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A model that was found but not loaded: enough to write its prompts. `notices` are for the user."""
+
+    source: ModelSource
+    dialect: Dialect
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A loaded model, the functions it may be offered, who decides what runs, and the settings."""
+
+    model: Model
+    chosen: Chosen
+    toolset: Toolset
+    policy: Policy
+    config: Config
+    notices: tuple[str, ...]
+
+
+def settings() -> Config:
+    """The user's settings."""
+    return read_config(paths.config_folder() / "config.toml")
+
+
+def choose(options: Options, config: Config) -> Chosen:
+    """Find the model and its dialect without loading it. Raises ModelMissing, ModelBroken, UsageError."""
+    catalog = load_catalog()
+    source = resolve(options.model or config.model or STARTER, catalog, Store())
+    dialect, notices = pick(options.dialect or source.dialect, template=source.chat_template, layout=source.layout, stop=source.stop)
+    return Chosen(source, dialect, (*catalog_notices(catalog), *source.notes, *notices))
+
+
+def catalog_notices(catalog: Catalog) -> tuple[str, ...]:
+    """What is wrong in the catalog files."""
+    return catalog.problems
+
+
+def read_functions(files: tuple[Path, ...]) -> tuple[Function, ...]:
+    """The functions of every file, in order. Raises UsageError naming the file."""
+    functions: list[Function] = []
+    for file in files:
+        try:
+            text = file.read_text("utf-8")
+        except OSError as error:
+            raise UsageError(f"Cannot read {file}: {error.strerror}.", "Check the path.") from None
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{file} is not UTF-8 (byte {error.start}).", "Convert it first.") from None
+        functions += parse_functions(text, origin=str(file))
+    refuse_duplicates(functions, origin=", ".join(map(str, files)))
+    return tuple(functions)
+
+
+@asynccontextmanager
+async def open_model(chosen: Chosen, options: Options, *, progress: Progress | None = None) -> AsyncIterator[Model]:
+    """Load the weights. Raises ModelBroken, OutOfMemory."""
+    source = chosen.source
+    async with AsyncExitStack() as stack:
+        digest = asyncio.to_thread(Store().file_sha256, source.path)
+        engine = await stack.enter_async_context(
+            await Engine.open(
+                source.path,
+                context=options.context,
+                gpu_layers=-1 if options.gpu_layers is None else options.gpu_layers,
+                sequences=options.sequences,
+                adapters=tuple((path, 1.0) for path in options.adapters),
+                kv_overrides=source.overrides,
+                progress=progress,
+                verbose=options.verbose,
+            )
+        )
+        yield Model(source.name, engine, chosen.dialect, await digest, source.quant)
+
+
+async def open_tools(options: Options, config: Config, stack: AsyncExitStack) -> Toolbox:
+    """Every toolset that was asked for, as one."""
+    toolsets: list[Toolset] = []
+    functions = read_functions(options.functions)
+    if functions:
+        toolsets.append(Proposed(functions, ", ".join(map(str, options.functions))))
+    names = expand(options.builtin)
+    if names:
+        toolsets.append(Builtins(names, config=config))
+    return Toolbox(toolsets)
+
+
+@asynccontextmanager
+async def open_runtime(options: Options, *, progress: Progress | None = None) -> AsyncIterator[Runtime]:
+    """Everything, ready to use; closed in reverse order."""
+    config = settings()
+    chosen = choose(options, config)
+    async with AsyncExitStack() as stack:
+        toolbox = await open_tools(options, config, stack)
+        functions = tuple(tool.function for tool in await toolbox.list())
+        set_aside = make_offer(functions, "auto").notes if functions else ()
+        model = await stack.enter_async_context(open_model(chosen, options, progress=progress))
+        policy = Policy(mode=config.approval.mode, rules=config.approval.rules)
+        notices = (*chosen.notices, *toolbox.notices, *set_aside)
+        yield Runtime(model, chosen, toolbox, policy, config, notices)
