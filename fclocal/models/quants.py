@@ -36,11 +36,12 @@ _FALLBACKS: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One file of a repository; `size` in bytes, `sha256` where the Hub knows it."""
+    """One file of a repository; `size` in bytes. Large files have a `sha256`, small ones only git's `oid`."""
 
     name: str
     size: int
     sha256: str | None = None
+    oid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def hyperparameters(header: Header, *, name: str) -> Hyperparameters:
     if kind == "adapter" or architecture == "clip":
         what = "a LoRA adapter" if kind == "adapter" else "a vision projector"
         raise ModelBroken(f"{name} is {what}, not a model.", "Name the model's own file.")
-    if not header.tensors:
+    if not header.tensors and header.number("split.count") < 2:
         raise ModelBroken(f"{name} is a vocabulary without weights.", "Name a file that holds the weights.")
     return _checked(header, architecture, name)
 
