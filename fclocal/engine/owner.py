@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from fclocal.engine.closing import Closer
 from fclocal.engine.constraint import Grammars
+from fclocal.engine.pieces import Pieces
 from fclocal.engine.scheduler import Scheduler
 from fclocal.engine.sequence import Tools
 from fclocal.errors import FclocalError
@@ -150,7 +152,8 @@ class Owner:
 def _scheduler(model: Model, context: Context) -> Scheduler:
     vocabulary = model.vocabulary
     grammars = Grammars(vocabulary)
-    tools = Tools(constrain=grammars.constraint, piece=vocabulary.piece, credit=None)
+    pieces = Pieces(vocabulary)
+    tools = Tools(constrain=grammars.constraint, piece=pieces.piece, credit=pieces.credit, closer=Closer(pieces))
     return Scheduler(context, tools=tools, sharing=not model.keeps_state)
 
 
