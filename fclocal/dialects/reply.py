@@ -203,7 +203,6 @@ class ReplyParser:
         self._drop(cut)
 
     def _in_wrapper(self, *, final: bool) -> Iterator[Piece]:
-        self._drop(len(self._rest) - len(self._rest.lstrip()))
         rest = self._rest
         if rest.startswith("{"):
             self._begin_object(forced=True)
@@ -219,7 +218,7 @@ class ReplyParser:
         junk, self._junk, self._mode = self._junk, "", "text"
         if self._wrapped_calls == 0:
             fault: Fault = "truncated" if truncated else "not JSON"
-            yield Malformed(junk, fault, "it was cut off" if truncated else "it holds no JSON object")
+            yield Malformed(junk.strip(), fault, "it was cut off" if truncated else "it holds no JSON object")
         self._glue.ended()
         if self._wrapped_calls and junk.strip(" \t\r\n`,;").removeprefix("json"):
             yield from self._text(junk)
