@@ -40,7 +40,7 @@ KV_TYPES: Final[Mapping[str, int]] = {
     "q4_1": api.GGML_TYPE_Q4_1,
     "q4_0": api.GGML_TYPE_Q4_0,
 }
-NO_TOKEN: Final = -1
+SMALL_MODEL: Final = 64 << 20
 
 _log_callback: Any = None
 _backend_started = False
@@ -318,7 +318,7 @@ class Context:
         params.n_seq_max, params.kv_unified = sequences, True
         params.flash_attn_type = api.LLAMA_FLASH_ATTN_TYPE_AUTO
         params.type_k = params.type_v = KV_TYPES[kv_type]
-        params.n_threads = params.n_threads_batch = threads or default_threads()
+        params.n_threads = params.n_threads_batch = threads or default_threads(model.size)
         # strlen as the abort callback: it answers "is the first byte set" in C, so that asking it before every graph
         # node never waits for Python's lock.
         self._abort_flag = ctypes.create_string_buffer(2)
@@ -406,8 +406,12 @@ class Context:
             raise RuntimeError("llama.cpp refused the adapters")
 
 
-def default_threads() -> int:
-    """Physical cores that this process may use."""
+def default_threads(weights: int) -> int:
+    """Threads for a model of `weights` bytes: the physical cores that this process may use, but one for a small model,
+    where waiting for each other costs more than it saves (measured at 10 MB: 0.9 ms a token alone, up to 90 ms with two
+    on a busy machine)."""
+    if weights < SMALL_MODEL:
+        return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
 
