@@ -87,7 +87,9 @@ class FakeHub:
 
     def gets(self, name: str) -> list[Sent]:
         """Requests for the bytes of the file `name`."""
-        return [one for one in self.log if one.method == "GET" and one.path.endswith(f"/{name}") and "/api/" not in one.path]
+        return [
+            one for one in self.log if one.method == "GET" and one.path.endswith(f"/{name}") and "/api/" not in one.path
+        ]
 
 
 @contextmanager
@@ -126,10 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
@@ -145,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._file(file[1], file[2], file[3])
             else:
                 self._send(404, b"{}", {})
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             self.close_connection = True
 
     def _listing(self, name: str, revision: str) -> None:

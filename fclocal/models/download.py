@@ -179,57 +179,60 @@ def _finish(job: Fetch, part: Path) -> Path:
 
 def _complete(job: Fetch, part: Path) -> str:
     """Bring `part` to its full size through any number of broken connections; give its hash as it lies on the disk."""
-    line = _Line(job, part)
-    failures = 0
-    while line.at < job.file.size:
-        before = line.at
-        try:
-            line.receive()
-        except RangeRefused:
-            line.restart()
-            failures += 1
-        except Interrupted as broken:
-            failures = 0 if line.at - before >= 1 << 16 else failures + 1
+    with part.open("r+b" if part.exists() else "xb") as file:
+        line = _Line(job, file, at=_size(part))
+        failures = 0
+        while line.at < job.file.size:
+            before = line.at
+            try:
+                line.receive()
+            except RangeRefused:
+                line.restart()
+                failures += 1
+            except Interrupted as broken:
+                failures = 0 if line.at - before >= 1 << 16 else failures + 1
+                if failures >= PATIENCE:
+                    raise
+                job.sleep(max(broken.wait, 0.5 * 2 ** min(failures, 4) if failures else 0.1))
             if failures >= PATIENCE:
-                raise
-            job.sleep(max(broken.wait, 0.5 * 2 ** min(failures, 4) if failures else 0.1))
-        if failures >= PATIENCE:
-            raise NetworkError(f"The server keeps refusing to send {job.file.name}.", "Try again later.")
+                raise NetworkError(f"The server keeps refusing to send {job.file.name}.", "Try again later.")
+        file.flush()
+        os.fsync(file.fileno())
     return _digest(job, part)
 
 
 class _Line:
-    """The state of one download: `at` is the next byte to write."""
+    """One download into one open file; `at` is the next byte to write.
 
-    def __init__(self, job: Fetch, part: Path) -> None:
-        self.at = _size(part)
+    The file stays open and is never shortened: where locks do nothing, another process may have taken it over, and then
+    both write the same bytes to the same places.
+    """
+
+    def __init__(self, job: Fetch, file: BinaryIO, *, at: int) -> None:
+        self.at = at
         self._job = job
-        self._part = part
+        self._file = file
         self._etag: str | None = None
         self._fetched = 0
 
     def restart(self) -> None:
-        self._part.unlink(missing_ok=True)
         self.at, self._etag = 0, None
 
     def receive(self) -> None:
         """Write what one connection brings."""
-        job = self._job
-        with job.hub.stream(job.folder.repo, job.commit, job.file.name, start=self.at, etag=self._etag) as body:
+        file = self._job.file
+        with self._job.hub.stream(
+            self._job.folder.repo, self._job.commit, file.name, start=self.at, etag=self._etag
+        ) as body:
             self._accept(body)
-            with self._part.open("r+b" if self._part.exists() else "xb") as file:
-                file.seek(self.at)
-                try:
-                    for chunk in body.chunks:
-                        self._write(file, chunk)
-                finally:
-                    file.flush()
-                if self.at == job.file.size:
-                    os.fsync(file.fileno())
-        if self.at < job.file.size:
-            raise Interrupted(
-                f"The connection ended {job.file.size - self.at:,} bytes before the end of {job.file.name}."
-            )
+            self._file.seek(self.at)
+            try:
+                for chunk in body.chunks:
+                    self._write(chunk)
+            finally:
+                self._file.flush()
+        if self.at < file.size:
+            raise Interrupted(f"The connection ended {file.size - self.at:,} bytes before the end of {file.name}.")
 
     def _accept(self, body: Body) -> None:
         name, size = self._job.file.name, self._job.file.size
@@ -243,13 +246,13 @@ class _Line:
             raise Interrupted(f"{name} changed on the server while it was arriving.")
         self.at, self._etag = body.start, body.etag
 
-    def _write(self, file: BinaryIO, chunk: bytes) -> None:
+    def _write(self, chunk: bytes) -> None:
         name, size = self._job.file.name, self._job.file.size
         if self.at == 0 and name.endswith(".gguf") and len(chunk) >= 8:
             _refuse_impostor(chunk, name)
         if self.at + len(chunk) > size:
             raise NetworkError(f"The server sends more than the {size:,} bytes of {name}.", "Try again later.")
-        file.write(chunk)
+        self._file.write(chunk)
         self.at += len(chunk)
         self._fetched += len(chunk)
         self._job.report(Progress(name, "downloading", self.at, size, self._fetched))
