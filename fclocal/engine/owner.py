@@ -19,7 +19,8 @@ from fclocal.engine.pieces import Pieces
 from fclocal.engine.scheduler import Scheduler
 from fclocal.engine.sequence import Tools
 from fclocal.errors import FclocalError
-from fclocal.native.binding import Context, LoadCancelled, Model, Override
+from fclocal.native.binding import LoadCancelled, Model, Override
+from fclocal.native.context import Context
 
 Command: TypeAlias = Callable[[Scheduler], None]
 DEFAULT_CONTEXT = 8192

@@ -15,7 +15,7 @@ from fclocal.engine.request import Prefilled, Request, Step, Stopped
 from fclocal.engine.sequence import Running, Tools
 from fclocal.errors import ContextFull, FclocalError
 from fclocal.events import Timings
-from fclocal.native.binding import Batch, Context, Decode
+from fclocal.native.context import Batch, Context, Decode
 
 # While others wait for their next token, a long prompt is read in pieces of about this many seconds.
 PREFILL_SECONDS = 0.25
