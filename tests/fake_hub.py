@@ -107,8 +107,7 @@ def serve(*, cdn: bool = False) -> Iterator[FakeHub]:
 
 @contextmanager
 def _server(hub: FakeHub) -> Iterator[None]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -119,6 +118,13 @@ def _server(hub: FakeHub) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that go away are what is tested here."""
 
 
 class _Handler(BaseHTTPRequestHandler):

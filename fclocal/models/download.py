@@ -28,6 +28,7 @@ from fclocal.models.quants import RemoteFile
 
 PART: Final = ".fclocal.part"
 PATIENCE: Final = 6
+_ROUNDS: Final = 12
 _CHUNK: Final = 4 << 20
 _SPACE_MARGIN: Final = 1.05
 
@@ -86,16 +87,17 @@ def fetch(job: Fetch) -> Path:
     with _disk_errors(job.folder.path):
         job.folder.blobs.mkdir(parents=True, exist_ok=True)
         with _locked(job):
-            for _ in range(PATIENCE):
-                reclaim(job.folder)
+            for attempt in range(_ROUNDS):
+                # A later round means that locks do nothing here: others' parts are left alone from then on.
+                if attempt == 0:
+                    reclaim(job.folder)
                 if _is_there(job):
                     return job.blob
-                part = _claim(job)
+                part = _claim(job, adopt=attempt == 0)
                 try:
                     return _finish(job, part)
                 except FileNotFoundError:
-                    # Locks do nothing here and another process has claimed our part: see what became of it.
-                    job.sleep(0.2)
+                    job.sleep(0.1 * attempt)
                 except OSError as error:
                     if error.errno in (errno.ENOSPC, errno.EDQUOT):
                         part.unlink(missing_ok=True)
@@ -279,10 +281,10 @@ def _is_there(job: Fetch) -> bool:
     return True
 
 
-def _claim(job: Fetch) -> Path:
+def _claim(job: Fetch, *, adopt: bool) -> Path:
     """Our own part file: what an earlier attempt left, renamed, or a name that nothing has yet."""
     ours = job.folder.blobs / f"{job.hash_name}.{secrets.token_hex(4)}{PART}"
-    for found in job.folder.blobs.glob(f"{job.hash_name}.*{PART}"):
+    for found in job.folder.blobs.glob(f"{job.hash_name}.*{PART}") if adopt else ():
         with suppress(FileNotFoundError):
             found.replace(ours)
             if _size(ours) > job.file.size:
