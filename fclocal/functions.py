@@ -147,7 +147,7 @@ def to_openai(function: Function) -> JsonObject:
     """OpenAI's `tools` form; a tool read from that form is given back as it was."""
     if function.tool is not None and isinstance(function.tool.get("function"), Mapping):
         return function.tool
-    body = {"name": function.name, "description": function.description, "parameters": function.parameters}
+    body: JsonObject = {"name": function.name, "description": function.description, "parameters": function.parameters}
     return {"type": "function", "function": body}
 
 
