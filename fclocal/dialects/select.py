@@ -23,13 +23,13 @@ def pick(
     *,
     layout: Layout | None = None,
     block: BlockPlace = "before",
-    chat_template: str | None = None,
+    template: str | None = None,
     metadata: Mapping[str, object] | None = None,
 ) -> Dialect:
     """The dialect called `name`.
 
     `layout` is how calls are laid out and `block` where the function block stands, for the dialects of the card
-    (default: as on the card). `jinja` needs the GGUF's `chat_template`, or its `metadata` with one. Raises UsageError
+    (default: as on the card). `jinja` needs the GGUF's own chat `template`, or its `metadata` with one. Raises UsageError
     for an unknown name, and for `jinja` without a template whose calls are understood.
     """
     match name:
@@ -42,7 +42,7 @@ def pick(
         case "llama3-json":
             return Llama3Dialect()
         case "jinja":
-            return _own_template(chat_template, metadata or {})
+            return _own_template(template, metadata or {})
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise UsageError(f"No dialect {name!r}.", f"{hint}There are: {', '.join(NAMES)}.")
