@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,7 @@ api: Final[Any] = llama_cpp.llama_cpp
 
 _log_callback: Any = None
 _backend_started = False
+_backend_lock = threading.Lock()
 
 
 class LoadCancelled(Exception):
@@ -238,12 +240,13 @@ class Model:
 def start_backend() -> None:
     """Prepare llama.cpp once: its log first, then its backends."""
     global _backend_started
-    if _backend_started:
-        return
-    if _log_callback is None:
-        send_log(LogFile(paths.log_file()))
-    api.llama_backend_init()
-    _backend_started = True
+    with _backend_lock:
+        if _backend_started:
+            return
+        if _log_callback is None:
+            send_log(LogFile(paths.log_file()))
+        api.llama_backend_init()
+        _backend_started = True
 
 
 def _override_array(overrides: Mapping[str, Override]) -> Any:

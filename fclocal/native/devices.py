@@ -62,7 +62,7 @@ def _function(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
             address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
         except AttributeError:
             continue
-        return ctypes.CFUNCTYPE(result, *arguments)(address)
+        return ctypes.CFUNCTYPE(result, *arguments)(address or 0)
     raise RuntimeError(f"llama.cpp has no {name}")
 
 
