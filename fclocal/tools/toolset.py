@@ -13,6 +13,8 @@ from fclocal.messages import FunctionCall, FunctionResult
 # propose: cannot run here at all, the caller runs it. unknown: anything may happen (Python files, MCP servers).
 Effect: TypeAlias = Literal["compute", "read", "network", "write", "propose", "unknown"]
 
+BUILT_IN = "built-in"
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
