@@ -13,13 +13,14 @@ from fclocal.chat.model import Model
 from fclocal.chat.offer import make_offer
 from fclocal.config import Config, read_config
 from fclocal.dialects.dialect import Dialect
-from fclocal.dialects.select import pick
+from fclocal.dialects.select import DEFAULT, from_template, pick
 from fclocal.engine.engine import Engine
 from fclocal.errors import UsageError
 from fclocal.functions import Function, parse_functions, refuse_duplicates
-from fclocal.models.catalog import Catalog, load_catalog
+from fclocal.models.catalog import load_catalog
 from fclocal.models.names import STARTER, ModelSource, resolve
 from fclocal.models.store import Store
+from fclocal.native.gguf import LongArray, read_array
 from fclocal.tools.builtin import Builtins, expand
 from fclocal.tools.gather import Toolbox
 from fclocal.tools.policy import Policy
@@ -53,6 +54,15 @@ class Chosen:
     dialect: Dialect
     notices: tuple[str, ...]
 
+    @property
+    def eos(self) -> str:
+        """Text of the end-of-sequence token, read from the file."""
+        header = self.source.header
+        tokens = header.metadata.get("tokenizer.ggml.tokens")
+        at = int(header.number("tokenizer.ggml.eos_token_id", -1))
+        pieces = read_array(self.source.path, tokens) if isinstance(tokens, LongArray) else tokens
+        return str(pieces[at]) if isinstance(pieces, tuple) and 0 <= at < len(pieces) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
@@ -75,13 +85,21 @@ def choose(options: Options, config: Config) -> Chosen:
     """Find the model and its dialect without loading it. Raises ModelMissing, ModelBroken, UsageError."""
     catalog = load_catalog()
     source = resolve(options.model or config.model or STARTER, catalog, Store())
-    dialect, notices = pick(options.dialect or source.dialect, template=source.chat_template, layout=source.layout, stop=source.stop)
-    return Chosen(source, dialect, (*catalog_notices(catalog), *source.notes, *notices))
+    dialect, notices = speak(options.dialect, source)
+    return Chosen(source, dialect, (*catalog.problems, *source.notes, *notices))
 
 
-def catalog_notices(catalog: Catalog) -> tuple[str, ...]:
-    """What is wrong in the catalog files."""
-    return catalog.problems
+def speak(wanted: str | None, source: ModelSource) -> tuple[Dialect, tuple[str, ...]]:
+    """The dialect of a model: the wanted one, else the catalog's or the file's own, else what its chat template is
+    known for, else the card's, which is then said. Raises UsageError for a dialect that does not exist."""
+    name = wanted or source.dialect
+    if name:
+        layout = source.layout if name == source.dialect else None
+        return pick(name, layout=layout, chat_template=source.chat_template, metadata=source.header.metadata), ()
+    known = from_template(source.chat_template, source.header.metadata)
+    if known is not None:
+        return known, ()
+    return pick(DEFAULT), (f"{source.name} does not say how it wants calls: prompting it as {DEFAULT}.",)
 
 
 def read_functions(files: tuple[Path, ...]) -> tuple[Function, ...]:
@@ -117,7 +135,8 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
                 verbose=options.verbose,
             )
         )
-        yield Model(source.name, engine, chosen.dialect, await digest, source.quant)
+        stop = tuple(dict.fromkeys((*chosen.dialect.stop, *source.stop)))
+        yield Model(source.name, engine, chosen.dialect, await digest, source.quant, stop)
 
 
 async def open_tools(options: Options, config: Config, stack: AsyncExitStack) -> Toolbox:

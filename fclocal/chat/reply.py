@@ -5,7 +5,7 @@ Runs nothing and keeps no history; the loop over replies and functions is turn.p
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ def prompt(model: Model, request: ReplyRequest) -> Ledger:
     return _prompt(model, request, make_offer(request.functions, request.choice))
 
 
-async def reply(model: Model, request: ReplyRequest) -> AsyncIterator[ReplyEvent]:
+async def reply(model: Model, request: ReplyRequest) -> AsyncGenerator[ReplyEvent, None]:
     """Generate one reply.
 
     Raises ContextFull when the prompt leaves no room, UsageError for a choice that cannot be made, and BadCall when a
@@ -142,8 +142,8 @@ def _special(model: Model) -> frozenset[str]:
 
 
 def _stop_tokens(model: Model) -> frozenset[int]:
-    """The dialect's end tokens, where the vocabulary has them."""
-    known = (text for text in model.dialect.stop if text in model.engine.special_texts)
+    """The end tokens of dialect and catalog entry, where the vocabulary has them."""
+    known = (text for text in model.stop if text in model.engine.special_texts)
     return frozenset(model.engine.tokenize(text, special=True)[0] for text in known)
 
 

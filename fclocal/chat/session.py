@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from fclocal.chat.decide import Decide, nobody
@@ -56,7 +56,7 @@ class Session:
         if system and not any(isinstance(message, SystemMessage) for message in self.history):
             self._append(SystemMessage(system))
 
-    async def send(self, text: str) -> AsyncIterator[Event]:
+    async def send(self, text: str) -> AsyncGenerator[Event, None]:
         """Say `text` and yield what happens until TurnFinished.
 
         A turn that is closed early or fails keeps what was said: calls without a result get one that says so.

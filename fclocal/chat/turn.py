@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from fclocal.chat.decide import Answer, ApprovalNeeded, ArgumentMissing, Decide, Decision, Missing
 from fclocal.chat.grounding import question
@@ -81,7 +81,7 @@ async def turn(
     settings: TurnSettings,
     decide: Decide,
     record: Recorder,
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Go on from `history`, whose last message is the user's, until the model answers in text.
 
     Appends every message to `history` as soon as it is whole. Ends with TurnFinished. Raises what `reply` raises.
@@ -120,7 +120,7 @@ class _Step:
         self.thinking = ""
         self.calls: list[FunctionCall] = []
         self.receipts: dict[str, Receipt] = {}
-        self.end: str = "answered"
+        self.end: Literal["answered", "length", "cancelled"] = "answered"
 
     def see(self, event: Event) -> None:
         match event:
@@ -140,7 +140,7 @@ def _append(state: _Turn, message: Message, receipts: Mapping[str, Receipt]) -> 
     state.record.message(message, receipts)
 
 
-async def _carry_out(state: _Turn, call: FunctionCall, origins: Mapping[str, Origin]) -> AsyncIterator[Event]:
+async def _carry_out(state: _Turn, call: FunctionCall, origins: Mapping[str, Origin]) -> AsyncGenerator[Event, None]:
     """One call: ask for what is missing, decide, run, append the result."""
     tool = state.tools[call.name]
     if tool.effect == "propose":
@@ -182,7 +182,7 @@ async def _ask(state: _Turn, call: FunctionCall | None, asked: ArgumentMissing) 
 
 async def _approve_and_run(
     state: _Turn, tool: Tool, call: FunctionCall, *, original: FunctionCall, origins: Mapping[str, Origin]
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     verdict = state.policy.decide(tool, call)
     by = f"{verdict.action} by {verdict.why}"
     if verdict.action == "ask":
@@ -209,7 +209,7 @@ async def _approve_and_run(
         yield event
 
 
-async def _run(state: _Turn, call: FunctionCall, *, original: FunctionCall, verdict: str) -> AsyncIterator[Event]:
+async def _run(state: _Turn, call: FunctionCall, *, original: FunctionCall, verdict: str) -> AsyncGenerator[Event, None]:
     if original != call:
         _correct(state, call)
     key = json.dumps([call.name, call.arguments], sort_keys=True, default=str)

@@ -1,0 +1,107 @@
+"""The work of `fclocal chat`: one turn, or a conversation in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from fclocal.chat.decide import nobody
+from fclocal.chat.session import Session
+from fclocal.cli.ask import ask, read_line
+from fclocal.cli.options import prompt_text
+from fclocal.cli.rim import say
+from fclocal.cli.story import Story, is_terminal
+from fclocal.cli.words import TurnWords
+from fclocal.errors import ExitCode, FclocalError, UsageError
+from fclocal.runtime import open_runtime
+
+GREETING = "Type a message and press Enter; Ctrl-C stops a reply, Ctrl-D or /quit ends the chat."
+
+
+def chat_once_or_on(prompt: str | None, words: TurnWords, *, as_json: bool) -> int:
+    """One turn when there is a prompt, else a conversation. Gives the exit code."""
+    text = prompt_text(prompt)
+    if text is not None:
+        return asyncio.run(_once(text, words, as_json=as_json))
+    if as_json:
+        raise UsageError("--json needs a prompt.", 'Give one: fclocal chat "..." --json')
+    return _on(words)
+
+
+@asynccontextmanager
+async def open_session(words: TurnWords, *, silent: bool = False) -> AsyncIterator[Session]:
+    """A session with everything loaded; notices go to stderr."""
+    async with open_runtime(words.options()) as runtime:
+        if not silent:
+            for notice in runtime.notices:
+                say(notice)
+        yield Session(
+            runtime.model,
+            runtime.toolset,
+            runtime.policy,
+            settings=words.settings(runtime.config, missing="ask", max_calls=8),
+            system=words.system,
+            decide=ask if is_terminal() else nobody,
+        )
+
+
+async def _once(text: str, words: TurnWords, *, as_json: bool) -> int:
+    if not as_json:
+        say(f"{'question':<9}{text.strip()}")
+    async with open_session(words) as session:
+        story = Story(streaming=sys.stdout.isatty(), silent=as_json)
+        async with aclosing(session.send(text)) as events:
+            async for event in events:
+                story.tell(event)
+    if as_json:
+        print(json.dumps(story.as_json(), ensure_ascii=False), flush=True)
+    return ExitCode.REFUSED if story.denied else ExitCode.DONE
+
+
+def _on(words: TurnWords) -> int:
+    """The conversation: asyncio runs only while a turn runs, so that the terminal's own line editing works between."""
+    with asyncio.Runner() as runner:
+        opened = open_session(words)
+        session = runner.run(opened.__aenter__())
+        try:
+            say(GREETING)
+            while (line := _next_line()) is not None:
+                if line.strip() in ("/quit", "/exit"):
+                    break
+                if line.strip():
+                    _say_in(runner, session, line)
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+    return ExitCode.DONE
+
+
+def _say_in(runner: asyncio.Runner, session: Session, line: str) -> None:
+    """One turn; what goes wrong ends the turn, not the conversation."""
+    try:
+        runner.run(_turn(session, line))
+    except FclocalError as error:
+        say(str(error))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("\nStopped.")
+
+
+async def _turn(session: Session, line: str) -> None:
+    story = Story(streaming=True)
+    async with aclosing(session.send(line)) as events:
+        async for event in events:
+            story.tell(event)
+
+
+def _next_line() -> str | None:
+    """The next message, edited with readline where the platform has it; None at the end of the input."""
+    try:
+        import readline  # noqa: F401  # its presence gives input() editing and history
+    except ImportError:
+        return read_line("> ")
+    try:
+        return input("> ")
+    except EOFError:
+        return None
