@@ -95,7 +95,7 @@ def speak(wanted: str | None, source: ModelSource) -> tuple[Dialect, tuple[str, 
     name = wanted or source.dialect
     if name:
         layout = source.layout if name == source.dialect else None
-        return pick(name, layout=layout, chat_template=source.chat_template, metadata=source.header.metadata), ()
+        return pick(name, layout=layout, template=source.chat_template, metadata=source.header.metadata), ()
     known = from_template(source.chat_template, source.header.metadata)
     if known is not None:
         return known, ()

@@ -10,12 +10,13 @@ from typing import Final, TypeAlias
 
 from fclocal import paths
 from fclocal.errors import ModelMissing, UsageError
+from fclocal.grammar.syntax import Layout
 from fclocal.models.catalog import Catalog, Entry
-from fclocal.models.quants import PREFERRED, RemoteFile, Variant, by_tag, shard_of, true_quant, wrong_label
+from fclocal.models.quants import PREFERRED, by_tag, shard_of, true_quant, wrong_label
 from fclocal.models.repair import overrides
 from fclocal.models.safe_names import check_file, check_repo, check_revision
 from fclocal.models.shards import read_model, shard_paths
-from fclocal.models.store import Installed, Store
+from fclocal.models.store import Installed, Store, as_variants
 from fclocal.native.gguf import Header
 from fclocal.native.hyperparameters import Hyperparameters, hyperparameters
 
@@ -66,7 +67,7 @@ class ModelSource:
     facts: Hyperparameters
     entry: Entry | None = None
     dialect: str | None = None
-    layout: str | None = None
+    layout: Layout | None = None
     stop: tuple[str, ...] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -129,7 +130,7 @@ def source_from_file(
     header = read_model(path)
     facts = hyperparameters(header, name=path.name)
     if entry is None and catalog is not None:
-        entry = next((known for known in catalog.entries.values() if _is_entry_file(known, path.name)), None)
+        entry = next((known for known in catalog.entries.values() if known.has_file(path.name)), None)
     fixes, notes = overrides(header, path.name, base=entry.base if entry else None)
     wrong = wrong_label(header, path.name)
     return ModelSource(
@@ -140,7 +141,7 @@ def source_from_file(
         facts=facts,
         entry=entry,
         dialect=entry.dialect if entry else header.text("fclocal.dialect") or None,
-        layout=(entry.layout if entry else None) or header.text("fclocal.layout") or None,
+        layout=(entry.layout if entry else None) or _layout(header.text("fclocal.layout")),
         stop=entry.stop if entry else (),
         overrides=fixes,
         notes=(*((wrong,) if wrong else ()), *notes),
@@ -164,7 +165,7 @@ def local_file(path: Path) -> Path:
     raise UsageError(f"The folder {path} holds {len(firsts) or 'no'} GGUF models.", cure)
 
 
-def unknown(name: str, catalog: Catalog, store: Store) -> ModelMissing:
+def unknown(name: str, catalog: Catalog) -> ModelMissing:
     """The error for a name that nothing has, with the nearest one that something has."""
     close = catalog.near(name)
     hint = f" Did you mean {close!r}?" if close else ""
@@ -181,7 +182,7 @@ def _named(name: str, tag: str | None, catalog: Catalog, store: Store) -> ModelS
     if entry is None:
         imported = [model for model in store.installed() if model.repo is None and model.name == name]
         if not imported:
-            raise unknown(name, catalog, store)
+            raise unknown(name, catalog)
         return source_from_file(_pick(imported, tag, name).path, name=name)
     if entry.gguf == "built-in":
         path = starter_path()
@@ -189,7 +190,7 @@ def _named(name: str, tag: str | None, catalog: Catalog, store: Store) -> ModelS
             raise ModelMissing("The starter model is not part of this installation.", "Install fclocal from its wheel.")
         return source_from_file(path, name=entry.id, entry=entry)
     found = store.of_repo(entry.repo or "", revision=None if entry.revision == "main" else entry.revision)
-    found = tuple(model for model in found if _is_entry_file(entry, model.path.name)) or found
+    found = tuple(model for model in found if entry.has_file(model.path.name)) or found
     pulled = [model for model in store.installed() if model.repo is None and model.name == entry.id]
     return source_from_file(_pick([*found, *pulled], tag, entry.id).path, name=entry.id, entry=entry)
 
@@ -200,15 +201,14 @@ def _pick(found: Sequence[Installed], tag: str | None, text: str) -> Installed:
         pull = text if tag is None or text.endswith(tag) else f"{text}:{tag}"
         raise ModelMissing(f"{text} is not on this machine.", f"Try: fclocal pull {pull}")
     if tag:
-        as_variants = {Variant(model.quant, (RemoteFile(model.path.name, model.size),)): model for model in found}
-        return as_variants[by_tag(tuple(as_variants), tag, where=f"{text} on this machine")]
+        named = as_variants(found)
+        return named[by_tag(tuple(named), tag, where=f"{text} on this machine")]
     preferred = [model for model in found if model.quant == PREFERRED]
     return preferred[0] if preferred else max(found, key=lambda model: (model.used or "", model.size))
 
 
-def _is_entry_file(entry: Entry, name: str) -> bool:
-    listed = any(Path(file.name).name == name for file in entry.files)
-    return listed or bool(entry.pattern and entry.pattern != "*.gguf" and Path(name).match(entry.pattern))
+def _layout(word: str) -> Layout | None:
+    return word if word in ("one-line", "indented") else None
 
 
 def _is_path(text: str) -> bool:
