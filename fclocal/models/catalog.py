@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
@@ -87,6 +87,11 @@ class Entry(_Table):
     def names(self) -> tuple[str, ...]:
         """Everything that finds this entry, the id first."""
         return (self.id, *self.aliases)
+
+    def has_file(self, name: str) -> bool:
+        """Whether a file called `name` (without folders) can only be one of this entry."""
+        listed = any(PurePosixPath(file.name).name == name for file in self.files)
+        return listed or bool(self.pattern and self.pattern != "*.gguf" and PurePosixPath(name).match(self.pattern))
 
     @property
     def about_bytes(self) -> int | None:

@@ -61,7 +61,7 @@ def plan_pull(
     Raises UsageError, ModelMissing (unknown model, quantization or revision; no GGUF in the repository), OutOfMemory
     when no quantization fits and none was named, Refused and NetworkError.
     """
-    name, entry, repo, wanted_revision, tag = _target(text, catalog, store)
+    name, entry, repo, wanted_revision, tag = _target(text, catalog)
     tag, wanted_revision = quant or tag, revision or wanted_revision
     listing = _listing(hub, repo, wanted_revision, entry)
     found = _offered(listing, entry, tag)
@@ -150,7 +150,7 @@ def access_refused(entry: Entry | None, repo: str, error: FclocalError) -> Refus
     )
 
 
-def _target(text: str, catalog: Catalog, store: Store) -> tuple[str, Entry | None, str, str, str]:
+def _target(text: str, catalog: Catalog) -> tuple[str, Entry | None, str, str, str]:
     """(name, entry, repository, revision, tag) of what the user typed."""
     match parse_name(text):
         case LocalFile(path):
@@ -158,7 +158,7 @@ def _target(text: str, catalog: Catalog, store: Store) -> tuple[str, Entry | Non
         case CatalogName(name, tag):
             entry = catalog.find(name)
             if entry is None:
-                raise unknown(name, catalog, store)
+                raise unknown(name, catalog)
             if entry.repo is None:
                 raise UsageError(f"{entry.id} comes with fclocal.", f"Use it at once: fclocal chat --model {entry.id}")
             return entry.id, entry, entry.repo, entry.revision, tag or ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,6 +206,11 @@ class _Memory:
         verified = min(whole) if len(whole) == len(stamps) else None
         used = self.used.get(str(files[0]))
         return Installed(name, repo, commit, variant.quant, files, variant.size, verified, used, ours)
+
+
+def as_variants(found: Sequence[Installed]) -> dict[Variant, Installed]:
+    """Installed models under the values that tags are looked up in."""
+    return {Variant(model.quant, (RemoteFile(model.path.name, model.size),)): model for model in found}
 
 
 def hash_file(path: Path, *, progress: Callable[[int, int], None] | None = None) -> str:
