@@ -1,0 +1,1 @@
+"""The recipe of the starter model: words, banks, conversations, tokens, network. Scripts beside it run the stages."""

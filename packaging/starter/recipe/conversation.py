@@ -1,0 +1,244 @@
+"""Conversations about one block of functions: requests, calls, questions, refusals, results. Knows no tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from recipe.bank import Intent
+from recipe.builtins import paired_units, result_of
+from recipe.functions import Argument, Function
+from recipe.render import call, response, turn
+from recipe.values import Json, Value, sample
+from recipe.wording import named, parts_of, say
+from recipe.words import lists
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One user turn as prompt text and the reply to it."""
+
+    prompt: str
+    reply: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user said about a function: its values and which slots were given."""
+
+    function: Function
+    text: str
+    values: dict[str, Value]
+    given: frozenset[str]
+
+    @property
+    def arguments(self) -> dict[str, Json]:
+        return self.function.call(self.values, set(self.given))
+
+    @property
+    def missing(self) -> list[Argument]:
+        return self.function.missing(set(self.given))
+
+
+def draw_values(rng: Random, intent: Intent) -> dict[str, Value]:
+    values = {slot.key: slot.sample(rng) for slot in intent.slots}
+    return paired_units(rng, values) if intent.id == "convert_units" and intent.verbatim else values
+
+
+def request(
+    rng: Random,
+    function: Function,
+    *,
+    complete: bool | None,
+    wordings: Sequence[str] = (),
+    values: dict[str, Value] | None = None,
+) -> Request | None:
+    """A request with every required argument (complete), with one missing, or either (None).
+
+    None when no wording allows it.
+    """
+    intent = function.intent
+    pool = list(wordings or intent.wordings)
+    values = values if values is not None else draw_values(rng, intent)
+    required = {argument.slot.key for argument in function.arguments if argument.required}
+    for _ in range(14):
+        template = rng.choice(pool)
+        outside, all_named = named(parts_of(template), inside=False), named(parts_of(template))
+        if outside - function.declared:
+            continue
+        drop, keep = all_named - function.declared, set[str]()
+        if complete is True:
+            if required - all_named:
+                continue
+            keep = required
+        elif complete is False:
+            absent = required - all_named
+            droppable = sorted((required & all_named) - outside)
+            if not absent and not droppable:
+                continue
+            if not absent:
+                chosen = rng.choice(droppable)
+                drop = drop | {chosen}
+                keep = (required - drop) if rng.random() < 0.7 else set()
+        shown = quoted(rng, intent, values)
+        text, given = say(rng, template, shown, drop, keep)
+        if (complete is True and required - given) or (complete is False and not required - given) or not text:
+            continue
+        if intent.verbatim and intent.id == "calculator":
+            return Request(function, text, values, frozenset(given))
+        return Request(function, noisy(rng, text, values), values, frozenset(given & function.declared))
+    return None
+
+
+def quoted(rng: Random, intent: Intent, values: dict[str, Value]) -> dict[str, Value]:
+    """Free strings in quotes now and then."""
+    if rng.random() > 0.12:
+        return values
+    mark = rng.choice(['"', '"', "'"])
+    return {
+        key: Value(f"{mark}{value.said}{mark}", value.json)
+        if isinstance(value.json, str) and value.said == value.json and mark not in value.said and " " in value.said
+        else value
+        for key, value in values.items()
+    }
+
+
+def noisy(rng: Random, text: str, values: dict[str, Value]) -> str:
+    """Small differences of style that leave the values as they are."""
+    roll = rng.random()
+    starts_with_value = any(text.startswith(value.said) for value in values.values())
+    if roll < 0.08 and not starts_with_value:
+        return text[0].lower() + text[1:]
+    if roll < 0.14 and text[-1] in ".?!":
+        return text[:-1]
+    if roll < 0.19:
+        return f"{rng.choice(lists()['asides'])} {text}"
+    if roll < 0.22 and text[-1] not in ".?!":
+        return text + rng.choice([" please", " thanks", ", please", ", thanks"])
+    return text
+
+
+def question(rng: Random, argument: Argument) -> str:
+    words = argument.name.replace("_", " ")
+    asks = argument.slot.ask or (f"What is the {words}?", f"Which {words} should I use?")
+    return rng.choice(asks)
+
+
+def reply_to(rng: Random, request: Request) -> tuple[str, str]:
+    """The right reply to a request and its kind: call or ask."""
+    if request.missing:
+        return question(rng, request.missing[0]), "ask"
+    return call(request.function.name, request.arguments), "call"
+
+
+def spoken(value: Json) -> str:
+    if isinstance(value, list):
+        words = [spoken(item) for item in value]
+        return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def outcome(rng: Random, request: Request) -> tuple[Json, str]:
+    """A result of the call, or an error, and the sentence that answers with it."""
+    intent = request.function.intent
+    if rng.random() < 0.1:
+        error = rng.choice(lists()["errors"])
+        if rng.random() < 0.3:
+            error = f"{error}: {sample(rng, rng.choice(['@word', '@filename', '@code', '@city'])).said}"
+        return {"error": error}, rng.choice(lists()["failed"]).replace("{error}", error)
+    if intent.verbatim:
+        return result_of(rng, intent.id, request.arguments)
+    result: dict[str, Json] = {}
+    for key, spec in intent.result.items():
+        if isinstance(spec, str) and spec.startswith("@"):
+            result[key] = sample(rng, spec).json
+        else:
+            result[key] = rng.choice(spec) if isinstance(spec, list) and spec else spec
+    known = {key: spoken(value) for key, value in result.items()} | {
+        key: spoken(request.values[key].json)
+        for key in request.given
+        if request.values[key].said != "true" and key not in result
+    }
+    usable = [
+        answer for answer in intent.answers if named(parts_of(answer.replace("[", "(").replace("]", ")"))) <= set(known)
+    ]
+    if not result:
+        result = {"status": rng.choice(["done", "ok", "saved"])}
+        known["status"] = str(result["status"])
+    if usable:
+        answer = rng.choice(usable)
+        for key, value in known.items():
+            answer = answer.replace("{" + key + "}", value)
+        return result, answer
+    return result, "Done: " + ", ".join(
+        f"{key.replace('_', ' ')} {spoken(value)}" for key, value in result.items()
+    ) + "."
+
+
+def with_answer(rng: Random, request: Request, exchanges: list[Exchange]) -> None:
+    """Append the function's response and the answer to it."""
+    result, answer = outcome(rng, request)
+    exchanges.append(Exchange(turn(response(request.function.name, result)), answer, "answer"))
+
+
+def call_conversation(rng: Random, function: Function, system: str, *, answer: float = 0.2) -> list[Exchange]:
+    made = request(rng, function, complete=True)
+    if made is None:
+        return []
+    reply, kind = reply_to(rng, made)
+    exchanges = [Exchange(turn(made.text, system), reply, kind)]
+    if kind == "call" and rng.random() < answer:
+        with_answer(rng, made, exchanges)
+    return exchanges
+
+
+def ask_conversation(rng: Random, function: Function, system: str, *, resolve: float = 0.35) -> list[Exchange]:
+    """A request with a missing argument, the question, and often the answer and then the call."""
+    made = request(rng, function, complete=False)
+    if made is None or not made.missing:
+        return []
+    wanted = made.missing[0]
+    exchanges = [Exchange(turn(made.text, system), question(rng, wanted), "ask")]
+    if len(made.missing) == 1 and rng.random() < resolve and wanted.slot.type != "boolean":
+        value = made.values[wanted.slot.key]
+        said = rng.choice(lists()["given"]).replace("{}", value.said)
+        complete = replace(made, given=made.given | {wanted.slot.key})
+        exchanges.append(Exchange(turn(said), call(function.name, complete.arguments), "call"))
+        if rng.random() < 0.2:
+            with_answer(rng, complete, exchanges)
+    return exchanges
+
+
+def two_calls(rng: Random, functions: Sequence[Function], system: str) -> list[Exchange]:
+    """Two requests in one turn, two calls in the reply."""
+    first, second = rng.choice(functions), rng.choice(functions)
+    one, two = request(rng, first, complete=True), request(rng, second, complete=True)
+    if one is None or two is None or one.text == two.text:
+        return []
+    joiner = rng.choice(lists()["joiners_exact"])
+    head, tail = one.text.rstrip(".?!"), two.text
+    if (
+        not joiner.rstrip().endswith((".", "\n"))
+        and not joiner.startswith((".", "\n"))
+        and tail[0].isupper()
+        and not any(tail.startswith(v.said) for v in two.values.values())
+        and tail[:2] not in {"I ", "I'"}
+    ):
+        tail = tail[0].lower() + tail[1:]
+    reply = f"{call(first.name, one.arguments)}\n{call(second.name, two.arguments)}"
+    return [Exchange(turn(head + joiner + tail, system), reply, "calls")]
+
+
+def refusal(rng: Random, stranger: Function | None, system: str, *, functions: bool) -> list[Exchange]:
+    """A request that no offered function fits, or small talk."""
+    if stranger is None or rng.random() < 0.2:
+        said, answer = rng.choice(lists()["talk"]).split(" => ")
+        return [Exchange(turn(said, system), answer, "talk")]
+    made = request(rng, stranger, complete=None)
+    if made is None:
+        return []
+    return [Exchange(turn(made.text, system), rng.choice(lists()["no_fit" if functions else "no_functions"]), "no_fit")]

@@ -1,0 +1,105 @@
+"""The network: a small Llama (RMSNorm, interleaved RoPE, SwiGLU, tied) with a tree mask. Knows no training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    vocabulary: int = 4096
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    hidden: int = 768
+    rope_base: float = 10000.0
+    epsilon: float = 1e-6
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, both with a norm before."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads, self.epsilon = shape.heads, shape.epsilon
+        self.attention_norm = nn.Parameter(torch.ones(shape.width))
+        self.feed_norm = nn.Parameter(torch.ones(shape.width))
+        self.query, self.key, self.value, self.output = (
+            nn.Linear(shape.width, shape.width, bias=False) for _ in range(4)
+        )
+        self.gate, self.up = (nn.Linear(shape.width, shape.hidden, bias=False) for _ in range(2))
+        self.down = nn.Linear(shape.hidden, shape.width, bias=False)
+        for layer in (self.query, self.key, self.value, self.gate, self.up):
+            nn.init.normal_(layer.weight, std=shape.width**-0.5)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.down.weight)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        y = functional.rms_norm(x, (width,), self.attention_norm, self.epsilon)
+        query, key, value = (
+            layer(y).view(batch, length, self.heads, -1).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        query, key = rotate(query, cos, sin), rotate(key, cos, sin)
+        seen = attend(query, key, value, mask)
+        x = x + self.output(seen.transpose(1, 2).reshape(batch, length, width))
+        y = functional.rms_norm(x, (width,), self.feed_norm, self.epsilon)
+        return x + self.down(functional.silu(self.gate(y)) * self.up(y))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, pieces: int = 4) -> Tensor:
+    """Masked attention in pieces of queries, each over the keys up to its end: 5/8 of the work of one causal mask."""
+    length = query.shape[2]
+    ends = [length * (index + 1) // pieces for index in range(pieces)]
+    starts = [0, *ends[:-1]]
+    seen = [
+        functional.scaled_dot_product_attention(
+            query[:, :, start:end], key[:, :, :end], value[:, :, :end], attn_mask=mask[:, :, start:end, :end]
+        )
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    return torch.cat(seen, dim=2)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """RoPE on pairs (0, 1), (2, 3), ... as llama.cpp's llama architecture expects."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2).to(x.dtype)
+
+
+class Starter(nn.Module):
+    """Token ids, positions and mask to normalised hidden states."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.norm = nn.Parameter(torch.ones(shape.width))
+        half = shape.width // shape.heads // 2
+        self.register_buffer(
+            "frequencies", shape.rope_base ** (-torch.arange(half, dtype=torch.float32) / half), persistent=False
+        )
+
+    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+        angles = positions[:, None, :, None].float() * self.frequencies
+        cos, sin = angles.cos().to(mask.dtype), angles.sin().to(mask.dtype)
+        x = self.embedding(tokens).to(mask.dtype)
+        for block in self.blocks:
+            x = block(x, cos, sin, mask)
+        return functional.rms_norm(x, (self.shape.width,), self.norm.to(x.dtype), self.shape.epsilon)
+
+
+def tree_mask(trees: Tensor, branches: Tensor, dtype: torch.dtype) -> Tensor:
+    """Additive mask (rows, 1, length, length): causal, same tree, and the block or the own conversation."""
+    length = trees.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=trees.device).tril()
+    same = trees[:, :, None] == trees[:, None, :]
+    visible = (branches[:, None, :] == 0) | (branches[:, :, None] == branches[:, None, :])
+    allowed = causal & same & visible
+    return torch.zeros(allowed.shape, dtype=dtype, device=trees.device).masked_fill_(~allowed, -1e4)[:, None]

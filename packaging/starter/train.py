@@ -1,0 +1,169 @@
+"""Train the starter on shards that feed.py writes. The schedule follows wall-clock time; resumes from runs/last.pt."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from recipe.model import Shape, Starter, tree_mask
+from recipe.muon import Muon
+
+RUNS = Path(__file__).resolve().parent / "runs"
+ROWS = {512: 12, 640: 10, 1024: 6, 1536: 4}
+MUON_RATE, ADAM_RATE = 0.02, 3e-3
+
+
+def rate(fraction: float, step: int, hold: float) -> float:
+    """Warm-up over 40 steps, constant to `hold` of the time, then linear to 2%."""
+    warm = min(1.0, (step + 1) / 40)
+    return warm * (1.0 if fraction < hold else max(0.02, 1 - 0.98 * (fraction - hold) / (1 - hold)))
+
+
+def lengths_at(fraction: float) -> list[int]:
+    """Short rows first: copying is learned on them, and attention is the dearer half of long ones."""
+    return [512] if fraction < 0.06 else [640] * 5 + [1024] * 4 + [1536]
+
+
+def next_shard(rng: Random, fraction: float) -> Path:
+    """The oldest ready shard of the wanted length, else of any; waits while there is none."""
+    while True:
+        wanted = rng.choice(lengths_at(fraction))
+        for pattern in (f"{wanted}-*.npz", "1024-*.npz", "640-*.npz", "1536-*.npz", "512-*.npz"):
+            ready = sorted((RUNS / "shards").glob(pattern), key=lambda path: path.name.split("-")[1])
+            if ready:
+                return ready[0]
+        time.sleep(0.5)
+
+
+def deadline(default: float) -> float:
+    """The end of the run as seconds of the clock; runs/deadline can move it while the run goes on."""
+    try:
+        return float((RUNS / "deadline").read_text())
+    except (OSError, ValueError):
+        return default
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=110)
+    parser.add_argument("--hold", type=float, default=0.5, help="part of the time at full learning rate")
+    parser.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    rng = Random(1)
+    device = torch.device(options.device)
+    RUNS.mkdir(exist_ok=True)
+    model = Starter(Shape()).to(device)
+    matrices = [
+        parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and "embedding" not in name
+    ]
+    others = [parameter for name, parameter in model.named_parameters() if parameter.ndim == 1 or "embedding" in name]
+    muon, adam = (
+        Muon(matrices, MUON_RATE),
+        torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    )
+    step, tokens, spent = 0, 0, 0.0
+    last = RUNS / "last.pt"
+    if last.exists():
+        saved = torch.load(last, map_location=device, weights_only=True)
+        model.load_state_dict(saved["model"])
+        muon.load_state_dict(saved["muon"])
+        adam.load_state_dict(saved["adam"])
+        step, tokens, spent = saved["step"], saved["tokens"], saved["spent"]
+    body = torch.compile(model, dynamic=False) if options.compile else model
+    begun = time.time()
+    end = begun + options.minutes * 60 - spent
+    saved_at = begun
+    running = 0.0
+    log = (RUNS / "log.jsonl").open("a")
+
+    def save() -> None:
+        state = {
+            "model": model.state_dict(),
+            "muon": muon.state_dict(),
+            "adam": adam.state_dict(),
+            "step": step,
+            "tokens": tokens,
+            "spent": spent + time.time() - begun,
+        }
+        torch.save(state, RUNS / "part.pt")
+        (RUNS / "part.pt").replace(last)
+
+    while True:
+        now = time.time()
+        elapsed = spent + now - begun
+        whole = elapsed + max(0.0, deadline(end) - now)
+        fraction = elapsed / whole if whole > 0 else 1.0
+        if fraction >= 1.0:
+            break
+        shard = next_shard(rng, fraction)
+        data = {
+            name: torch.from_numpy(array.astype(np.float32 if name == "weights" else np.int64))
+            for name, array in np.load(shard).items()
+        }
+        shard.unlink()
+        length = data["tokens"].shape[1]
+        order = torch.randperm(len(data["tokens"]))
+        for chosen in order.split(ROWS[length]):
+            started = time.time()
+            batch = {name: table[chosen].to(device) for name, table in data.items()}
+            factor = rate(fraction, step, options.hold)
+            muon.param_groups[0].update(lr=MUON_RATE * factor, momentum=0.85 + 0.1 * min(1.0, step / 300))
+            adam.param_groups[0]["lr"] = ADAM_RATE * factor
+            mask = tree_mask(batch["trees"], batch["branches"], torch.bfloat16)
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                hidden = body(batch["tokens"], batch["positions"], mask)
+                weights = batch["weights"].flatten()
+                at = weights.nonzero().squeeze(1)
+                logits = functional.linear(hidden.flatten(0, 1)[at], model.embedding.weight)
+            losses = functional.cross_entropy(logits.float(), batch["targets"].flatten()[at], reduction="none")
+            weight = weights[at]
+            loss = (losses * weight).sum() / weight.sum()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(others, 1.0)
+            muon.step()
+            adam.step()
+            muon.zero_grad(set_to_none=True)
+            adam.zero_grad(set_to_none=True)
+            step += 1
+            tokens += int((batch["trees"] >= 0).sum())
+            with torch.no_grad():
+                reply = weight >= 0.5
+                reply_loss = float(losses[reply].mean())
+                right = float((logits[reply].argmax(-1) == batch["targets"].flatten()[at][reply]).float().mean())
+            running = reply_loss if step == 1 or not running else 0.97 * running + 0.03 * reply_loss
+            if not math.isfinite(reply_loss):
+                raise SystemExit(f"loss is {reply_loss} at step {step}")
+            if step % 10 == 0:
+                entry = {
+                    "step": step,
+                    "tokens": tokens,
+                    "minutes": round((spent + time.time() - begun) / 60, 2),
+                    "loss": round(running, 4),
+                    "right": round(right, 4),
+                    "rate": round(factor, 3),
+                    "length": length,
+                    "speed": round(batch["tokens"].numel() / (time.time() - started)),
+                }
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+        if time.time() - saved_at > options.save * 60:
+            save()
+            saved_at = time.time()
+    save()
+    print(f"done: {step} steps, {tokens} tokens")
+
+
+if __name__ == "__main__":
+    main()
