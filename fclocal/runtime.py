@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,9 +139,11 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
         yield Model(source.name, engine, chosen.dialect, await digest, source.quant, stop)
 
 
-async def open_tools(options: Options, config: Config, stack: AsyncExitStack) -> Toolbox:
-    """Every toolset that was asked for, as one."""
-    toolsets: list[Toolset] = []
+async def open_tools(
+    options: Options, config: Config, stack: AsyncExitStack, *, own: Sequence[Toolset] = ()
+) -> Toolbox:
+    """Every toolset that was asked for, and the caller's own, as one."""
+    toolsets = list(own)
     functions = read_functions(options.functions)
     if functions:
         toolsets.append(Proposed(functions, ", ".join(map(str, options.functions))))
@@ -152,12 +154,14 @@ async def open_tools(options: Options, config: Config, stack: AsyncExitStack) ->
 
 
 @asynccontextmanager
-async def open_runtime(options: Options, *, progress: Progress | None = None) -> AsyncIterator[Runtime]:
-    """Everything, ready to use; closed in reverse order."""
+async def open_runtime(
+    options: Options, *, toolsets: Sequence[Toolset] = (), progress: Progress | None = None
+) -> AsyncIterator[Runtime]:
+    """Everything, ready to use; closed in reverse order. `toolsets` come before those that the options name."""
     config = settings()
     chosen = choose(options, config)
     async with AsyncExitStack() as stack:
-        toolbox = await open_tools(options, config, stack)
+        toolbox = await open_tools(options, config, stack, own=toolsets)
         functions = tuple(tool.function for tool in await toolbox.list())
         set_aside = make_offer(functions, "auto").notes if functions else ()
         model = await stack.enter_async_context(open_model(chosen, options, progress=progress))

@@ -6,6 +6,7 @@ import typer
 
 from fclocal.cli.call import call
 from fclocal.cli.chat import chat
+from fclocal.cli.doctor import doctor
 
 HELP = """Function calls you can trust from local GGUF models.
 
@@ -25,6 +26,7 @@ def build() -> typer.Typer:
     )
     app.command()(chat)
     app.command()(call)
+    app.command()(doctor)
     return app
 
 

@@ -1,0 +1,279 @@
+"""The commands about models: catalog, pull, list, show, verify, remove. Each asks fclocal.models and prints."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, TypeAlias
+
+import typer
+
+from fclocal.cli.options import AsJson
+from fclocal.cli.progress import ProgressLine
+from fclocal.cli.rim import leave, say
+from fclocal.cli.tables import emit, fit_json, machine, table, tell
+from fclocal.errors import ExitCode, FclocalError, ModelBroken, NetworkError, Refused
+from fclocal.escapes import visible
+from fclocal.models.cache import repo_folder
+from fclocal.models.catalog import Catalog, load_catalog
+from fclocal.models.fit import gb
+from fclocal.models.keep import (
+    Check,
+    clear_unfinished,
+    discard,
+    find_installed,
+    plan_removal,
+    unfinished,
+)
+from fclocal.models.keep import remove as remove_files
+from fclocal.models.keep import verify as verify_files
+from fclocal.models.listing import CatalogRow, ListRow, catalog_rows, list_rows
+from fclocal.models.names import HubRepo, parse_name
+from fclocal.models.network import refuse_offline
+from fclocal.models.pull import PullPlan, plan_pull
+from fclocal.models.pull import pull as fetch_model
+from fclocal.models.store import Installed, Store
+
+Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="A name of the catalog, owner/repo, or a path.")]
+Names: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models (default: all).")]
+
+
+def catalog(
+    query: Annotated[list[str] | None, typer.Argument(metavar="[QUERY]...", help="Words that must occur.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the models that fclocal knows: size, whether they fit here, licence, access."""
+
+    def command() -> None:
+        known, store = load_catalog(), Store()
+        tell(known.problems)
+        rows = catalog_rows(known, store, machine(), query=" ".join(query or []))
+        if as_json:
+            emit([row.json() for row in rows])
+            return
+        table(
+            ("NAME", "SIZE", "FITS", "ACCESS", "FILES", "LICENCE", "DIALECT", "INSTALLED"),
+            [_catalog_cells(row) for row in rows],
+        )
+        tell(() if rows else (f"Nothing in the catalog matches {' '.join(query or [])!r}.",))
+
+    leave(command)
+
+
+def pull(
+    name: Name,
+    quant: Annotated[str, typer.Option("--quant", metavar="LABEL", help="Quantization, for example Q4_K_M.")] = "",
+    revision: Annotated[str, typer.Option("--revision", metavar="REV", help="Branch, tag or commit.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be downloaded, and stop.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Download a model, verified and resumable. The token comes from HF_TOKEN."""
+
+    def command() -> None:
+        known, store = load_catalog(), Store()
+        tell(known.problems)
+        parse_name(name)
+        present = _installed_or_none(name if not quant else f"{name}:{quant}", known, store)
+        try:
+            refuse_offline()
+        except NetworkError as error:
+            if present is None or dry_run or revision:
+                raise
+            say(f"{error.sentence} {name} is on this machine already.")
+            _report_pulled(present, None, as_json=as_json)
+            return
+        from fclocal.models.hub import Hub  # deferred: the Hub client takes most of a second to import
+
+        hub = Hub()
+        planned = plan_pull(name, known, store, hub, machine(), quant=quant, revision=revision)
+        if dry_run:
+            emit(_plan_json(planned)) if as_json else print("\n".join(_plan_lines(planned)))
+            return
+        tell(_plan_lines(planned))
+        with ProgressLine(total=planned.variant.size) as progress:
+            model = fetch_model(planned, store, hub, report=progress)
+        _report_pulled(model, planned, as_json=as_json)
+
+    leave(command)
+
+
+def list_models(as_json: AsJson = False) -> None:
+    """List the models on this machine, those of other tools in the Hugging Face cache included."""
+
+    def command() -> None:
+        known, store = load_catalog(), Store()
+        rows, parts = list_rows(known, store), unfinished(store)
+        if as_json:
+            emit([*(row.json() for row in rows), *(part.json() for part in parts)])
+            return
+        table(("NAME", "QUANT", "SIZE", "STATE", "VERIFIED", "LAST USED"), [_list_cells(row) for row in rows])
+        for part in parts:
+            say(f"Unfinished: {gb(part.size)} of a file of {part.repo}. To go on: pull; to drop it: remove.")
+
+    leave(command)
+
+
+def verify(
+    names: Names = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Download again what is wrong.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hash installed models again and compare; exit 4 when something is wrong."""
+
+    def command() -> int:
+        known, store = load_catalog(), Store()
+        named = [model for name in names or () for model in find_installed(name, known, store)]
+        models = named if names else store.installed()
+        with ProgressLine() as progress:
+            found = [(model, verify_files(model, store, report=progress)) for model in models]
+        wrong = [(model, check) for model, checks in found for check in checks if check.verdict == "wrong"]
+        if as_json:
+            emit([_check_json(model, check) for model, checks in found for check in checks])
+        else:
+            for _, checks in found:
+                for check in checks:
+                    print(visible(check.sentence))
+        if not wrong:
+            return ExitCode.DONE
+        if not repair:
+            say("Repair it with: fclocal verify --repair")
+            return ExitCode.MODEL_BROKEN
+        for model, check in wrong:
+            _repair(model, check, known, store)
+        return ExitCode.DONE
+
+    leave(command)
+
+
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove files that other tools put there, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a model from this machine and say what is freed."""
+
+    def command() -> None:
+        known, store = load_catalog(), Store()
+        reference = parse_name(name)
+        repo = reference.repo if isinstance(reference, HubRepo) else getattr(known.find(name), "repo", None)
+        parts = [part for part in unfinished(store) if part.repo == repo]
+        if parts and repo and _installed_or_none(name, known, store) is None:
+            freed = clear_unfinished(repo, store)
+            words = f"Removed an unfinished download: {gb(freed)} freed."
+            emit({"removed": [], "freed": freed}) if as_json else print(words)
+            return
+        plans = [plan_removal(model, store) for model in find_installed(name, known, store)]
+        foreign = any(plan.shared for plan in plans)
+        whose = f"{name} was put into the shared Hugging Face cache by another tool"
+        if foreign and not yes and not _agreed(f"{whose}. Remove it?"):
+            raise Refused(f"{whose}.", "To remove it all the same: --yes")
+        freed = sum(remove_files(plan, store) for plan in plans)
+        if as_json:
+            emit({"removed": [str(path) for plan in plans for path in plan.links or plan.blobs], "freed": freed})
+            return
+        for plan in plans:
+            print(visible(f"Removed {plan.model.name} {plan.model.quant}."))
+        print(f"{gb(freed)} freed.")
+
+    leave(command)
+
+
+def _installed_or_none(name: str, known: Catalog, store: Store) -> Installed | None:
+    """The installed model called `name`, if there is one."""
+    try:
+        return find_installed(name, known, store)[0]
+    except FclocalError:
+        return None
+
+
+def _catalog_cells(row: CatalogRow) -> tuple[str, ...]:
+    fits = {True: "yes", False: "no", None: "?"}[row.fits]
+    dialect = row.entry.dialect if row.entry.dialect_exists else f"{row.entry.dialect} (not yet)"
+    about = "" if any(file.size for file in row.entry.files) or row.entry.gguf == "built-in" else "~"
+    size = f"{about}{gb(row.size)}" if row.size else "?"
+    licence = row.entry.licence
+    return (row.entry.id, size, fits, row.access, row.files, licence, dialect, ", ".join(row.installed))
+
+
+def _list_cells(row: ListRow) -> tuple[str, ...]:
+    model = row.model
+    return (row.name, model.quant, gb(model.size), row.state, model.verified or "", model.used or "")
+
+
+def _plan_lines(planned: PullPlan) -> list[str]:
+    variant = planned.variant
+    parts = f" in {len(variant.files)} parts" if len(variant.files) > 1 else ""
+    what = f"{variant.quant or 'no label'}, {gb(variant.size)}{parts}"
+    lines = [f"{planned.repo}@{planned.commit[:12]}: {variant.name} ({what})"]
+    lines.append(f"Chosen: {planned.reason}.")
+    if planned.missing < variant.size:
+        lines.append(f"To download: {gb(planned.missing)}; the rest is there.")
+    if planned.fit:
+        lines.append(planned.fit.sentence)
+    if planned.entry:
+        link = f" ({planned.entry.licence_url})" if planned.entry.licence_url else ""
+        lines.append(f"Licence: {planned.entry.licence}{link}")
+    if planned.gated:
+        lines.append("Gated: reading the files needs an account with access, and HF_TOKEN.")
+    return [*lines, *planned.notes]
+
+
+def _plan_json(planned: PullPlan) -> dict[str, object]:
+    return {
+        "name": planned.name,
+        "repo": planned.repo,
+        "revision": planned.revision,
+        "commit": planned.commit,
+        "quant": planned.variant.quant,
+        "reason": planned.reason,
+        "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in planned.variant.files],
+        "size": planned.variant.size,
+        "missing": planned.missing,
+        "gated": planned.gated,
+        "fit": fit_json(planned.fit) if planned.fit else None,
+        "header_read": planned.header_read,
+        "notes": list(planned.notes),
+    }
+
+
+def _report_pulled(model: Installed, planned: PullPlan | None, *, as_json: bool) -> None:
+    if as_json:
+        plan = _plan_json(planned) if planned else {"name": model.name, "repo": model.repo, "quant": model.quant}
+        emit(plan | {"paths": [str(path) for path in model.paths], "verified": model.verified})
+        return
+    name = planned.name if planned else model.name
+    say(f"Ready: {name} {model.quant}, {gb(model.size)}, verified {model.verified or 'never'}.")
+    print(model.path)
+
+
+def _repair(model: Installed, check: Check, known: Catalog, store: Store) -> None:
+    if model.repo is None or model.commit is None:
+        raise ModelBroken(f"{check.path.name} was imported here and cannot be downloaded again.", "Import it again.")
+    refuse_offline()
+    from fclocal.models.hub import Hub  # deferred: the Hub client takes most of a second to import
+
+    hub = Hub()
+    base = repo_folder(model.repo, root=store.root).snapshot(model.commit)
+    name = model.path.relative_to(base).as_posix()
+    planned = plan_pull(f"{model.repo}@{model.commit}:{name}", known, store, hub, machine())
+    discard(check)
+    with ProgressLine(total=planned.variant.size) as progress:
+        fetch_model(planned, store, hub, report=progress)
+    say(f"{check.path.name} is right again.")
+
+
+def _check_json(model: Installed, check: Check) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "path": str(check.path),
+        "sha256": check.sha256,
+        "expected": check.expected,
+        "verdict": check.verdict,
+        "fault": check.fault,
+    }
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    say(f"{question} [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

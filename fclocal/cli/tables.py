@@ -1,0 +1,57 @@
+"""What the commands about models print: JSON values, tables, and this machine's memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from fclocal.cli.rim import say
+from fclocal.escapes import visible
+from fclocal.models.fit import Fit, Gpu, Machine
+from fclocal.models.machine import this_machine
+
+
+def machine() -> Machine:
+    """This machine's free memory and the GPUs that llama.cpp can use."""
+    from fclocal.native.devices import devices  # deferred: loads llama.cpp
+
+    gpus = [Gpu(one.description or one.name, one.free, one.total) for one in devices() if one.kind in ("gpu", "igpu")]
+    return this_machine(gpus)
+
+
+def emit(value: object) -> None:
+    """Print one JSON value on stdout."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def tell(sentences: Sequence[str]) -> None:
+    """Sentences for stderr."""
+    for sentence in sentences:
+        say(sentence)
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """A plain table on stdout, columns as wide as their widest cell."""
+    safe = [tuple(visible(cell).replace("\n", " ") for cell in row) for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in safe) for column in range(len(head))]
+    for row in safe:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def fit_json(fit: Fit) -> dict[str, object]:
+    """A plan for --json."""
+    return {
+        "fits": fit.fits,
+        "context": fit.context,
+        "kv_type": fit.kv_type,
+        "weights": fit.weights,
+        "kv": fit.kv,
+        "compute": fit.compute,
+        "repacked": fit.repack,
+        "total": fit.total,
+        "free": fit.memory,
+        "gpu_layers": fit.gpu_layers,
+        "layers": fit.layers,
+        "largest_context": fit.largest_context,
+        "exact": fit.exact,
+    }
