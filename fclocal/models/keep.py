@@ -60,6 +60,10 @@ class Unfinished:
     path: Path
     size: int
 
+    def json(self) -> dict[str, object]:
+        """The row for --json."""
+        return {"name": self.repo, "state": "partial", "size": self.size, "paths": [str(self.path)]}
+
 
 def find_installed(text: str, catalog: Catalog, store: Store) -> tuple[Installed, ...]:
     """The installed models that `text` means: every quantization of a name, or the one that is named.
@@ -174,6 +178,7 @@ def _verify_file(path: Path, store: Store, report: Report) -> Check:
     except OSError as error:
         return Check(path, "", expected, "wrong", f"cannot be read ({error.strerror or error})")
     if fault or (expected and digest != expected):
+        store.forget(path)
         return Check(path, digest, expected, "wrong", fault)
     store.mark_verified(path, digest)
     return Check(path, digest, expected, "right" if expected else "recorded")

@@ -208,7 +208,11 @@ def _pick(found: Sequence[Installed], tag: str | None, text: str) -> Installed:
 
 
 def _layout(word: str) -> Layout | None:
-    return word if word in ("one-line", "indented") else None
+    match word:
+        case "one-line" | "indented":
+            return word
+        case _:
+            return None
 
 
 def _is_path(text: str) -> bool:
