@@ -7,6 +7,9 @@ not taken, and the closing is written instead. Knows JSON's closing characters, 
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,12 +17,16 @@ from fclocal.engine.constraint import Constraint
 from fclocal.engine.pieces import Pieces
 from fclocal.engine.sampling import Allowed
 
+Floats: TypeAlias = NDArray[np.float32]
+
 # How far each walk strays from the best-ranked token: patterns and required values end only by chance.
 _STRAYING = (0.05, 0.05, 1.0, 2.0, 4.0, 8.0)
 # With fewer spare tokens than this, every token is checked before it is taken.
 _NARROW = 24
-# A mask that allows this share of the vocabulary is the inside of a string.
-_FREE = 0.3
+# Inside a string, a byte that did not help is tried later than the others.
+_TIRED = 6.0
+# Letters that begin no JSON value: where one may come, a string is open.
+_STRING_LETTERS = b"abcdeghijklmopqrsuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Closer:
@@ -27,7 +34,6 @@ class Closer:
 
     def __init__(self, pieces: Pieces) -> None:
         self._pieces = pieces
-        self._ranks: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def find(self, constraint: Constraint, budget: int, random: np.random.Generator) -> tuple[int, ...] | None:
         """At most `budget` tokens after which the reply may end, or None when no walk found any."""
@@ -41,26 +47,42 @@ class Closer:
         self, constraint: Constraint, budget: int, straying: float, random: np.random.Generator
     ) -> tuple[int, ...] | None:
         path: list[int] = []
+        tired = np.zeros(256, np.float32)
         while not constraint.accepting:
-            tokens = constraint.forced() or [self._pick(constraint.allowed(), straying, random)]
+            tokens = constraint.forced() or [self._pick(constraint.allowed(), tired, straying, random)]
             path += tokens
             if len(path) > budget:
                 return None
             constraint.consume(tokens)
         return tuple(path)
 
-    def _pick(self, allowed: Allowed, straying: float, random: np.random.Generator) -> int:
-        inside_string, structure = self._ranks or self._rank()
+    def _pick(self, allowed: Allowed, tired: Floats, straying: float, random: np.random.Generator) -> int:
+        """The best-ranked allowed token; inside a string, `tired` is what each first byte has cost so far."""
         tokens = np.flatnonzero(allowed)
-        ranks = inside_string if len(tokens) > _FREE * len(allowed) else structure
-        return int(tokens[(ranks[tokens] + straying * random.gumbel(size=len(tokens))).argmax()])
+        noise = (straying * random.gumbel(size=len(tokens))).astype(np.float32)
+        if not allowed[self._letters].any():
+            return int(tokens[(self._structure[tokens] + noise).argmax()])
+        first = self._first_bytes[tokens]
+        token = int(tokens[(self._inside[tokens] - tired[first] + noise).argmax()])
+        tired[self._first_bytes[token]] += _TIRED
+        return token
 
-    def _rank(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        pieces = self._pieces.text
-        inside_string = np.array([_rank(piece, quote=30.0) for piece in pieces], np.float32)
-        structure = np.array([_rank(piece, quote=10.0) for piece in pieces], np.float32)
-        self._ranks = inside_string, structure
-        return self._ranks
+    @cached_property
+    def _inside(self) -> Floats:
+        return np.array([_rank(piece, quote=40.0, brace=8.0) for piece in self._pieces.text], np.float32)
+
+    @cached_property
+    def _structure(self) -> Floats:
+        return np.array([_rank(piece, quote=10.0, brace=20.0) for piece in self._pieces.text], np.float32)
+
+    @cached_property
+    def _first_bytes(self) -> NDArray[np.uint8]:
+        return np.array([piece[0] if piece else 0 for piece in self._pieces.text], np.uint8)
+
+    @cached_property
+    def _letters(self) -> NDArray[np.intp]:
+        letters = {bytes([letter]) for letter in _STRING_LETTERS}
+        return np.array([token for token, piece in enumerate(self._pieces.text) if piece in letters], np.intp)
 
 
 class Reserve:
@@ -85,29 +107,37 @@ class Reserve:
 
     def refuses(self, after: Constraint, left: int) -> bool:
         """Whether the state `after` the next token, with `left` tokens, cannot be closed while the present one can."""
+        if self.plan is None and left > self._check_at:
+            return False
         plan = self._closer.find(after, left, self._random) if left >= 0 else None
         if plan is None and self.plan is not None:
             return True
         self.plan = plan
+        # Where no end is in sight, a search at every token would cost more than the tokens.
+        self._check_at = left - max(1, left // 4)
         return False
 
 
-def _rank(piece: bytes, *, quote: float) -> float:
-    """How soon a value ends after `piece`: `quote` is what a closing quotation mark is worth."""
+def _rank(piece: bytes, *, quote: float, brace: float) -> float:
+    """How soon a value ends after `piece`; `quote` and `brace` are what beginning with a closing one is worth."""
     text = piece.strip()
     if not text:
         return 0.0
     length = min(len(piece), 8) / 8
     if not text.strip(b'"]}'):
-        return (quote if text[:1] == b'"' else 20.0) + length
-    if text in (b"[]", b"{}", b"[", b"{"):
-        return 12.0 if len(text) == 2 else 1.0
+        return (quote if text[:1] == b'"' else brace) + length
+    if text in (b"[]", b"{}"):
+        return 12.0
+    if text[:1] in (b",", b":"):
+        return 9.0  # Ends a number or a key that more must follow.
+    if b"\\" in text or b"{" in text or b"[" in text:
+        return -5.0
+    if len(text) == 1 and not text.isalnum():
+        return 8.5 if text.isascii() else 1.0
     if text.isdigit():
         return 8.0 - length
     if b"null".startswith(text):
         return 7.0 + length
     if b"true".startswith(text) or b"false".startswith(text):
         return 6.0 + length
-    if b"," in text or b"\\" in text or b"{" in text or b"[" in text:
-        return -5.0
     return 4.0 + length

@@ -101,8 +101,8 @@ class Sampler:
         if sampling.top_p < 1 or sampling.min_p > 0:
             kept = _nucleus(scores, sampling.top_p, sampling.min_p)
             scores, tokens = scores[kept], kept if tokens is None else tokens[kept]
-        weights = np.exp((scores - scores.max()).astype(np.float64) / sampling.temperature)
-        edges = np.cumsum(weights)
+        weights = np.exp((scores - scores.max()) / np.float32(sampling.temperature))
+        edges = np.cumsum(weights, dtype=np.float64)
         at = min(int(np.searchsorted(edges, self._random.random() * edges[-1], side="right")), len(edges) - 1)
         return at if tokens is None else int(tokens[at])
 
