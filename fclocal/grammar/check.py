@@ -12,6 +12,7 @@ from referencing.exceptions import Unresolvable
 
 from fclocal.functions import Json, JsonObject
 from fclocal.grammar.drafts import TooManySteps, bounded_validator, start_counting
+from fclocal.grammar.pointers import first_segment, pointer
 
 MAX_PROBLEMS = 20
 MAX_DEPTH = 64
@@ -79,16 +80,6 @@ def depth(value: Json) -> int:
         levels += 1
         level = [child for parent in level for child in _children(parent)]
     return levels
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """RFC 6901 pointer of a path."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def first_segment(text: str) -> str:
-    """The argument a pointer leads into; "" for the whole value."""
-    return text[1:].split("/", 1)[0].replace("~1", "/").replace("~0", "~")
 
 
 def _children(value: Json) -> Iterable[Json]:

@@ -11,9 +11,6 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TypeAlias, cast
 
-import referencing
-import referencing.exceptions
-import referencing.jsonschema
 from jsonschema import validators
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
@@ -21,7 +18,9 @@ from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  
 
 from fclocal.functions import Json, JsonObject
 from fclocal.grammar.formats import CHECKS, INTEGER_RANGES
+from fclocal.grammar.keywords import draft
 from fclocal.grammar.patterns import searcher
+from fclocal.grammar.source import Place
 
 MAX_STEPS = 50_000
 
@@ -33,31 +32,19 @@ class TooManySteps(Exception):
     """A schema whose check would take too long."""
 
 
-def validator_class(schema: Json) -> type[Validator]:
-    """The bounded validator for the schema's `$schema`; draft 2020-12 when it has none or an unknown one."""
-    default = validators.Draft202012Validator
-    stock = validators.validator_for(schema, default=default) if isinstance(schema, Mapping) else default
-    return _bounded(default if stock is validators.Draft3Validator else stock)
-
-
 def bounded_validator(schema: Json) -> Validator:
-    """A validator of `schema` that fetches nothing; call `start_counting` before it is used."""
-    build = cast("Callable[..., Validator]", validator_class(schema))
-    return build(schema, registry=REGISTRY)
+    """A validator of `schema` in the draft it is written in; call `start_counting` before it is used."""
+    return _build(draft(schema))(schema, registry=REGISTRY)
 
 
-def specification(schema: Json) -> referencing.Specification[Json]:
-    """How references of the schema are read."""
-    uri = validator_class(schema).META_SCHEMA.get("$schema", "")
-    return cast(
-        "referencing.Specification[Json]",
-        referencing.jsonschema.specification_with(str(uri), default=referencing.jsonschema.DRAFT202012),
-    )
+def place_accepts(place: Place, value: Json, *, uri: str) -> bool:
+    """Whether a value is valid at one place of a schema, not counting `enum` and `const`.
 
-
-def registry() -> referencing.Registry[Json]:
-    """Only the metaschemas themselves: a reference to anything else does not resolve."""
-    return cast("referencing.Registry[Json]", REGISTRY)
+    Raises TooManySteps and RecursionError.
+    """
+    start_counting()
+    schema = {keyword: entry for keyword, entry in place.schema.items() if keyword not in ("enum", "const")}
+    return _build(uri)(schema, registry=REGISTRY, _resolver=place.resolver).is_valid(value)
 
 
 def start_counting() -> None:
@@ -66,11 +53,16 @@ def start_counting() -> None:
 
 
 @lru_cache(maxsize=8)
-def _bounded(stock: type[Validator]) -> type[Validator]:
+def _build(uri: str) -> Callable[..., Validator]:
+    """The bounded validator class of a draft; that of 2020-12 for an unknown one."""
+    stock = validators.validator_for({"$schema": uri}, default=validators.Draft202012Validator)
+    if stock is validators.Draft3Validator:
+        stock = validators.Draft4Validator
     keywords = {name: _counted(keyword) for name, keyword in {**stock.VALIDATORS, **_SAFE}.items()}
     if "unevaluatedProperties" not in stock.VALIDATORS:
         del keywords["unevaluatedProperties"]
-    return cast("type[Validator]", validators.extend(stock, keywords))  # type: ignore[no-untyped-call]  # its stubs lack a type
+    keywords.setdefault("dependencies", _counted(_DEPENDENCIES))
+    return cast("Callable[..., Validator]", validators.extend(stock, keywords))  # type: ignore[no-untyped-call]  # its stubs lack a type
 
 
 def _counted(keyword: Keyword) -> Keyword:
@@ -230,3 +222,4 @@ _SAFE: dict[str, Keyword] = {
     "patternProperties": _pattern_properties,
     "unevaluatedProperties": _unevaluated_properties,
 }
+_DEPENDENCIES: Keyword = validators.Draft7Validator.VALIDATORS["dependencies"]

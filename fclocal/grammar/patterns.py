@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Literal, TypeAlias
 
 import re2
 
@@ -23,6 +24,12 @@ _SPACE_WIDE = _SPACE_EXACT + r"\x{1c}-\x{1f}\x{85}"
 _DIGIT = "0-9"
 _WORD = "0-9A-Za-z_"
 _NOT_DOT = r"\n\r\x{2028}\x{2029}"
+MAX_RUN = 64
+RE2_REPEATS = 1000
+Reading: TypeAlias = Literal["exact", "narrow", "shortest"]
+_ANCHORED = re.compile(r"(?:\(\?i\))?(?:\((?:\?:)?)*\^")
+_BIG = re.compile(r"\{\d*,?\d{4,}\}")
+_ENDS = re.compile(r"[)$*+?]*")
 _CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "0": 0, "a": 7, "e": 27}
 _QUANTIFIER = re.compile(r"\{\d{1,6}(,\d{0,6})?\}")
 _PROPERTY = re.compile(r"\{\^?[A-Za-z_]{1,40}\}")
@@ -34,12 +41,23 @@ class Unportable(ValueError):
 
 def for_check(pattern: str) -> str:
     """`pattern` for RE2, meaning exactly what it means in ECMA 262. Raises Unportable."""
-    return _Rewriter(pattern, narrow=False).rewrite()
+    return _Rewriter(pattern, "exact").rewrite()
 
 
 def for_grammar(pattern: str) -> str:
-    """`pattern` for llguidance: the same or a slightly smaller language. Raises Unportable."""
-    return _Rewriter(pattern, narrow=True).rewrite()
+    """`pattern` for llguidance: the same or a smaller language, in which the match begins soon. Raises Unportable.
+
+    Runs of any length that something must follow are bounded by MAX_RUN, so that a text can always be brought to an end.
+    """
+    spelled = _Rewriter(pattern, "narrow").rewrite()
+    if _ANCHORED.match(pattern):
+        return spelled
+    return f"^[\\x{{0}}-\\x{{10ffff}}]{{0,{MAX_RUN}}}(?:{spelled})"
+
+
+def for_least(spelled: str) -> str:
+    """A pattern of `for_grammar` cut down to the shortest texts that it admits. Raises Unportable."""
+    return f"^(?:{_Rewriter(spelled, 'shortest').rewrite()})$"
 
 
 @lru_cache(maxsize=2048)
@@ -61,17 +79,21 @@ def searcher(pattern: str) -> Callable[[str], bool] | None:
 
 
 class _Rewriter:
-    def __init__(self, pattern: str, *, narrow: bool) -> None:
+    def __init__(self, pattern: str, reading: Reading) -> None:
         if len(pattern) > MAX_PATTERN:
             raise Unportable(f"longer than {MAX_PATTERN} characters")
         self.pattern = pattern
-        self.narrow = narrow
+        self.reading = reading
+        self.narrow = reading != "exact"
         self.at = 0
 
     def rewrite(self) -> str:
         out: list[str] = []
         while self.at < len(self.pattern):
-            out.append(self._piece())
+            piece = self._piece()
+            if self.reading == "exact" and out and _BIG.fullmatch(piece):
+                piece = _repeat(out.pop(), piece)
+            out.append(piece)
         return "".join(out)
 
     def _peek(self, text: str) -> bool:
@@ -96,25 +118,36 @@ class _Rewriter:
             case ".":
                 return f"[^{_NOT_DOT}]"
             case "*" | "+" | "?":
-                return char + self._after_quantifier()
+                self._after_quantifier()
+                return self._quantifier(char)
             case "{":
                 found = _QUANTIFIER.match(self.pattern, self.at - 1)
                 if found is None:
                     return r"\{"
                 self.at = found.end()
-                return found.group() + self._after_quantifier()
+                self._after_quantifier()
+                return self._quantifier(found.group())
             case ")" | "|" | "^" | "$":
                 return char
             case _:
-                return _char(ord(char))
+                return _literal(ord(char))
 
-    def _after_quantifier(self) -> str:
+    def _after_quantifier(self) -> None:
         """A lazy mark changes no language, and a possessive one is not ECMA."""
         if self._peek("?"):
             self.at += 1
         if self._peek("+") or self._peek("*"):
             raise Unportable("a doubled quantifier")
-        return ""
+
+    def _quantifier(self, found: str) -> str:
+        """In the narrow reading an endless run before the end is bounded: a value must always be able to end."""
+        if self.reading == "shortest":
+            return f"{{{_fewest(found)}}}"
+        endless = found in ("*", "+") or found.endswith(",}")
+        if not self.narrow or not endless or _ENDS.fullmatch(self.pattern, self.at):
+            return found
+        fewest = _fewest(found)
+        return f"{{{fewest},{max(MAX_RUN, fewest)}}}"
 
     def _group(self) -> str:
         if not self._peek("?"):
@@ -159,7 +192,7 @@ class _Rewriter:
             case "p" | "P":
                 return self._property(char)
             case _:
-                return _char(self._code(char))
+                return _literal(self._code(char))
 
     def _property(self, char: str) -> str:
         found = _PROPERTY.match(self.pattern, self.at)
@@ -179,9 +212,9 @@ class _Rewriter:
             if not letter.isascii() or not letter.isalpha():
                 raise Unportable("an unknown control character")
             return ord(letter) % 32
-        if char == "x":
+        if char == "x" and not self._peek("{"):
             return self._hex(2)
-        if char == "u":
+        if char in "xu":
             return self._unicode()
         if char.isascii() and char.isalnum():
             raise Unportable(f"an unknown escape \\{char}")
@@ -227,16 +260,16 @@ class _Rewriter:
     def _item(self, *, negated: bool) -> str:
         low = self._member(negated=negated)
         if not self._peek("-") or self.pattern[self.at + 1 : self.at + 2] in ("]", ""):
-            return low if isinstance(low, str) else _char(low)
+            return low if isinstance(low, str) else _literal(low)
         mark = self.at
         self.at += 1
         high = self._member(negated=negated)
         if isinstance(low, int) and isinstance(high, int):
             if low > high:
                 raise Unportable("a range that runs backwards")
-            return f"{_char(low)}-{_char(high)}"
+            return f"{_literal(low)}-{_literal(high)}"
         self.at = mark + 1
-        return (low if isinstance(low, str) else _char(low)) + r"\-"
+        return (low if isinstance(low, str) else _literal(low)) + r"\-"
 
     def _member(self, *, negated: bool) -> int | str:
         """One member of a class: a character, or the text of a shorthand such as `\\w`."""
@@ -272,6 +305,27 @@ class _Rewriter:
         return rf"\x{{0}}-\x{{8}}{low}{middle}\x{{2060}}-\x{{2fff}}\x{{3001}}-\x{{fefe}}\x{{ff00}}-\x{{10ffff}}"
 
 
+def _repeat(atom: str, quantifier: str) -> str:
+    """A big repetition as several that RE2 takes one by one; a group (whose end alone is known here) stays as it is."""
+    low, comma, high = quantifier[1:-1].partition(",")
+    fewest, most = int(low or 0), int(high if comma else low)
+    if atom == ")" or most > RE2_REPEATS * 20:
+        return atom + quantifier
+    parts: list[str] = []
+    while most > 0:
+        step = min(most, RE2_REPEATS)
+        parts.append(f"{atom}{{{min(fewest, step)},{step}}}")
+        fewest, most = max(0, fewest - step), most - step
+    return "".join(parts) or f"{atom}{{0}}"
+
+
+def _fewest(quantifier: str) -> int:
+    """How often a quantifier repeats at least."""
+    if quantifier in ("*", "?"):
+        return 0
+    return 1 if quantifier == "+" else int(quantifier[1:-1].partition(",")[0])
+
+
 def _parse_hex(digits: str) -> int:
     if not 0 < len(digits) <= 6 or any(char not in "0123456789abcdefABCDEF" for char in digits):
         raise Unportable("an escape that is not hexadecimal")
@@ -281,7 +335,7 @@ def _parse_hex(digits: str) -> int:
     return code
 
 
-def _char(code: int) -> str:
+def _literal(code: int) -> str:
     """A character as a literal that means itself in RE2 and in llguidance, in a class and outside."""
     if 0xD800 <= code < 0xE000:
         raise Unportable("half a surrogate pair")
@@ -289,3 +343,8 @@ def _char(code: int) -> str:
     if char.isascii() and char.isalnum():
         return char
     return f"\\x{{{code:x}}}"
+
+
+def literal(char: str) -> str:
+    """One character as a pattern that means itself in RE2 and in llguidance, in a class and outside."""
+    return _literal(ord(char))

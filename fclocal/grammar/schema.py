@@ -1,4 +1,8 @@
-"""JSON Schema of a function's parameters -> what the grammar enforces, and what is left to the final check."""
+"""JSON Schema of a function's parameters -> what the grammar enforces, and what is left to the final check.
+
+A schema never fails a request: what a grammar cannot hold is taken out at its JSON pointer and noted; a schema that is
+itself broken raises BrokenSchema, and only that function is set aside.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from jsonschema import SchemaError
-from jsonschema.validators import Draft202012Validator, validator_for
-from llguidance import LLMatcher
-
-from fclocal.errors import UsageError
 from fclocal.events import Enforcement
-from fclocal.functions import Json, JsonObject
+from fclocal.functions import Function, Json, JsonObject
+from fclocal.grammar.build import Builder
+from fclocal.grammar.check import check
+from fclocal.grammar.expand import Expansion, TooMuchWork
+from fclocal.grammar.keywords import ASSERTIONS
+from fclocal.grammar.plan import Notes, Planner
+from fclocal.grammar.probe import refusal
+from fclocal.grammar.rules import Rules
+from fclocal.grammar.shapes import Either, Fields, Shape
+from fclocal.grammar.source import ALWAYS, BrokenSchema, Conjunction, Place, Source
 
-GUIDANCE = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", ", "lenient": True}
+__all__ = ["BrokenSchema", "CompiledSchema", "SchemaReport", "compile_schema", "compile_value", "report"]
 
-
-class BrokenSchema(UsageError):
-    """A schema that no call can be checked against; `reason` is half a sentence for the tool's status."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The schema cannot be used: {reason}.")
-        self.reason = reason
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,11 @@ class CompiledSchema:
     `unenforced` maps the JSON pointer of a keyword in the schema to the keyword that only the final check enforces,
     `unchecked` the same for keywords that nobody can check, `caps` a pointer to the limit put on an unbounded value.
     `minimal` is a shortest value. `rules` are Lark rules, `one_line` and `indented` name the rule of the whole value in
-    either layout, `closing` is an upper bound of the bytes that close the value from anywhere.
+    either layout, `closing` is an upper bound of the bytes that close the value from anywhere. `enforcing` are the
+    pointers of the keywords that the grammar enforces.
     """
 
-    parameters: JsonObject
+    parameters: JsonObject | bool
     enforced: Enforcement
     unenforced: Mapping[str, str]
     unchecked: Mapping[str, str]
@@ -46,36 +49,150 @@ class CompiledSchema:
     one_line: str
     indented: str
     closing: int
+    enforcing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReport:
+    """What becomes of one function's schema.
+
+    `status` is "ok" or "set aside", with its `reason`. `enforced`, `checked` and `refused` are JSON pointers of keywords:
+    by the grammar, only after generation, and by nobody.
+    """
+
+    name: str
+    status: str
+    reason: str
+    enforced: tuple[str, ...]
+    checked: tuple[str, ...]
+    refused: tuple[str, ...]
+    caps: Mapping[str, int]
 
 
 def compile_schema(parameters: JsonObject) -> CompiledSchema:
-    """Compile the parameters of one function. Raises BrokenSchema."""
-    return _compile(json.dumps(parameters, ensure_ascii=False))
+    """Compile the parameters of one function, an object. Raises BrokenSchema. Remembers what it has compiled."""
+    return _compile(json.dumps(parameters, ensure_ascii=False), arguments=True)
 
 
 def compile_value(schema: JsonObject | bool) -> CompiledSchema:
-    """Compile the schema of any JSON value. Raises BrokenSchema."""
-    return _compile(json.dumps(schema, ensure_ascii=False))
+    """Compile the schema of any JSON value. Raises BrokenSchema. Remembers what it has compiled."""
+    return _compile(json.dumps(schema, ensure_ascii=False), arguments=False)
 
 
-@lru_cache(maxsize=512)
-def _compile(text: str) -> CompiledSchema:
-    schema = json.loads(text)
+def report(function: Function) -> SchemaReport:
+    """What is enforced, checked and refused of a function's schema."""
     try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
-    except SchemaError as error:
-        raise BrokenSchema(error.message) from None
-    if schema.get("type") != "object":
-        raise BrokenSchema("its type is not object")
-    schema.setdefault("properties", {})
-    if schema["properties"]:
-        schema.setdefault("additionalProperties", False)
-    blob = {**schema, "x-guidance": GUIDANCE}
-    failed, messages = LLMatcher.validate_grammar_with_warnings(LLMatcher.grammar_from_json_schema(json.dumps(blob)))
-    if failed:
-        raise BrokenSchema(messages[0])
-    rule = {"args": "%json " + json.dumps(blob)}
-    unenforced = {"": "; ".join(messages)} if messages else {}
-    return CompiledSchema(
-        schema, "partial" if messages else "full", unenforced, {}, {}, {}, rule, "args", "args", len(text)
+        compiled = compile_schema(function.parameters)
+    except BrokenSchema as broken:
+        return SchemaReport(function.name, "set aside", broken.reason, (), (), (), {})
+    checked = tuple(sorted(compiled.unenforced))
+    return SchemaReport(
+        function.name, "ok", "", compiled.enforcing, checked, tuple(sorted(compiled.unchecked)), compiled.caps
     )
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: str, *, arguments: bool) -> CompiledSchema:
+    if len(text) > MAX_BYTES:
+        raise BrokenSchema(f"it is bigger than {MAX_BYTES >> 10} KiB")
+    schema: Json = json.loads(text)
+    source = Source(schema)
+    root: Conjunction = (source.root,)
+    if arguments:
+        root = (*root, _arguments_object(source))
+    try:
+        compiled = _take_apart(schema, source, root)
+    except TooMuchWork:
+        compiled = None
+    if compiled is None or refusal(_start(compiled)):
+        compiled = _open_value(schema, arguments=arguments)
+    _refuse_endless(compiled)
+    return compiled
+
+
+def _arguments_object(source: Source) -> Place:
+    """What holds of arguments beside their schema: they are an object, and an empty list of them is meant."""
+    schema: dict[str, Json] = {"type": "object"}
+    if source.root.schema.get("properties") == {} and "additionalProperties" not in source.root.schema:
+        closing = {"patternProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf", "oneOf", "propertyNames"}
+        if not closing & source.root.schema.keys():
+            schema["additionalProperties"] = False
+    return source.made(source.root, "arguments", lambda: schema)
+
+
+def _take_apart(schema: Json, source: Source, root: Conjunction) -> CompiledSchema:
+    notes = Notes()
+    expansion = Expansion(source)
+    builder = Builder(Planner(expansion, notes))
+    shape = builder.build(root)
+    if shape is None:
+        raise BrokenSchema(_why_nothing(source, expansion, root))
+    left = {where: keyword for where, keyword in notes.left.items() if where not in notes.unchecked}
+    enforcing = _enforcing(expansion, {**left, **notes.unchecked})
+    level: Enforcement = "partial" if left or notes.unchecked else "full"
+    return _compiled(schema, shape, notes, left, level, enforcing)
+
+
+def _compiled(
+    schema: Json, shape: Shape, notes: Notes, left: Mapping[str, str], level: Enforcement, enforcing: tuple[str, ...]
+) -> CompiledSchema:
+    rules = Rules()
+    one_line, indented = rules.one_line(shape), rules.indented(shape)
+    parameters = schema if isinstance(schema, Mapping | bool) else True
+    extent = shape.extent
+    return CompiledSchema(
+        parameters=parameters,
+        enforced=level,
+        unenforced=left,
+        unchecked=notes.unchecked,
+        caps=notes.caps,
+        minimal=extent.least,
+        rules=rules.named,
+        one_line=one_line,
+        indented=indented,
+        closing=extent.closing,
+        enforcing=enforcing,
+    )
+
+
+def _open_value(schema: Json, *, arguments: bool) -> CompiledSchema:
+    """Any value of bounded size, for a schema that no grammar was made of; all of it is left to the check."""
+    source = Source({"type": "object"} if arguments else True)
+    notes = Notes()
+    shape = Builder(Planner(Expansion(source), notes)).build((source.root,))
+    assert shape is not None
+    return _compiled(schema, shape, notes, {"": "the whole schema"}, "none", ())
+
+
+def _why_nothing(source: Source, expansion: Expansion, root: Conjunction) -> str:
+    kinds = {kind for case in expansion.cases((source.root,)) for kind in case.kinds}
+    if len(root) > 1 and kinds and "object" not in kinds:
+        return f"its type is {' or '.join(sorted(kinds))}, not object"
+    return "no arguments can satisfy it"
+
+
+def _enforcing(expansion: Expansion, left: Mapping[str, str]) -> tuple[str, ...]:
+    """Pointers of the asserting keywords that were read and are not left out, nor inside one that is."""
+    found: dict[str, None] = {}
+    for place in expansion.read:
+        for keyword in place.schema:
+            if keyword in ASSERTIONS:
+                where = place.at(keyword)
+                if not any(where == out or where.startswith(f"{out}/") or out.startswith(f"{where}/") and keyword == "dependentRequired" for out in left):
+                    found[where] = None
+    return tuple(found)
+
+
+def _refuse_endless(compiled: CompiledSchema) -> None:
+    """A schema that cannot even check its own shortest value in bounded time can check nothing."""
+    for problem in check(compiled.minimal, compiled.parameters):
+        if problem.keyword == "$ref":
+            raise BrokenSchema(problem.sentence[:1].lower() + problem.sentence[1:].rstrip("."))
+
+
+def _start(compiled: CompiledSchema) -> str:
+    lines = [f"{name}: {body}" for name, body in compiled.rules.items()]
+    return "\n".join(["%llguidance {}", f"start: {compiled.one_line} | {compiled.indented}", *lines])
+
+
+_ = Either, Fields, ALWAYS
