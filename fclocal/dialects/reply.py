@@ -21,6 +21,8 @@ Fault: TypeAlias = Literal[
     "truncated", "not JSON", "no function", "unknown function", "no arguments", "arguments not an object"
 ]
 THINK, END_THINK = "<think>", "</think>"
+# Unclosed objects at the end of a reply that are looked into for calls; each costs a scan of the rest.
+MAX_RESCANS = 16
 NAME_KEYS = ("function", "name")
 ARGUMENT_KEYS = ("arguments", "parameters")
 _LEAD = re.compile(r'\{\s*"([^"\\]*)"\s*:')
@@ -132,6 +134,7 @@ class ReplyParser:
         self._started = ""
         self._streamed = 0
         self._start = 0
+        self._rescans = 0
 
     def feed(self, text: str) -> tuple[Piece, ...]:
         """The pieces that are certain after `text`."""
@@ -325,10 +328,12 @@ class ReplyParser:
                 yield from self._text("", self._glue.call)
                 yield self._fault("truncated", "it was cut off")
                 return
+            self._rescans += 1
+            again = 1 if self._rescans <= MAX_RESCANS else len(raw)
             self._mode = "text"
-            yield from self._text(raw[:1])
-            self._rest = raw[1:]
-            self._offset -= len(raw) - 1
+            yield from self._text(raw[:again])
+            self._rest = raw[again:]
+            self._offset -= len(raw) - again
             yield from self._advance(final=True)
         if self._mode == "wrapped":
             yield from self._leave_wrapper(truncated=True)

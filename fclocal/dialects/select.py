@@ -29,8 +29,8 @@ def pick(
     """The dialect called `name`.
 
     `layout` is how calls are laid out and `block` where the function block stands, for the dialects of the card
-    (default: as on the card). `jinja` needs the GGUF's own chat `template`, or its `metadata` with one. Raises UsageError
-    for an unknown name, and for `jinja` without a template whose calls are understood.
+    (default: as on the card). `jinja` needs the GGUF's own chat `template`, or its `metadata` with one.
+    Raises UsageError for an unknown name, and for `jinja` without a template whose calls are understood.
     """
     match name:
         case "trelis-llama":
