@@ -6,14 +6,14 @@ import sys
 
 
 def main() -> None:
-    """Print help from the page that ships with the package, or build the command line and run it."""
-    from fclocal.cli.help import shipped_help  # deferred: as light as help should be
+    """Print a help page that ships with the package, or build the command line and run it."""
+    from fclocal.cli.help import shipped_help  # deferred: Typer is not needed for help
 
     page = shipped_help(sys.argv[1:])
     if page is not None:
         sys.stdout.write(page)
         return
-    from fclocal.cli.app import run  # deferred: help does not need Typer
+    from fclocal.cli.app import run  # deferred, as above
 
     run(sys.argv[1:])
 
