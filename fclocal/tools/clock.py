@@ -84,6 +84,17 @@ def _in_region(city: str, region: str, now: datetime) -> str | None:
     names = _names()
     zones = names.countries.get(region) or names.states.get(region) or names.cities.get(region)
     if zones is None:
+        raise UnknownZone(
+            f"{region.title()} is not known here as a country or state. Name the city alone, or its zone."
+        )
+    found = names.cities.get(city, ())
+    inside = [zone for zone in found if zone in zones]
+    return _one_zone(f"{city}, {region}", tuple(inside) or zones, now)
+
+
+def _one_zone(name: str, zones: tuple[str, ...], now: datetime) -> str:
+    """The first zone, when all of them show the same time now."""
+    if len({now.astimezone(ZoneInfo(zone)).utcoffset() for zone in zones}) > 1:
         called = name.upper() if len(name) < 4 else name.title()
         raise UnknownZone(f"{called} has several time zones. Name one of them, for example {', '.join(zones[:4])}.")
     return zones[0]
