@@ -30,7 +30,8 @@ from fclocal.events import (
     ThinkingDelta,
 )
 from fclocal.functions import JsonObject
-from fclocal.grammar.check import Problem, check, first_segment, parse_arguments
+from fclocal.grammar.check import Problem, check, parse_arguments
+from fclocal.grammar.pointers import first_segment
 from fclocal.messages import FunctionCall, Message
 
 
