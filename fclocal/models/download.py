@@ -164,6 +164,9 @@ def _finish(job: Fetch, part: Path) -> Path:
     except ModelBroken:
         part.unlink(missing_ok=True)
         raise
+    finally:
+        if not _size(part):
+            part.unlink(missing_ok=True)
     if digest != job.hash_name and kept:
         # What an earlier attempt left may have been bad: once more from the first byte.
         part.unlink()

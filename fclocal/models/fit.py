@@ -174,6 +174,8 @@ def compute_bytes(sizes: Sizes) -> int:
 
 def gb(size: float) -> str:
     """Bytes as the Hub shows them."""
+    if size < 1e5:
+        return f"{size / 1e3:.1f} kB" if size >= 1e3 else f"{size:.0f} bytes"
     return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 

@@ -106,7 +106,7 @@ class Hub:
         _checked(check_repo, repo), _checked(check_revision, revision)
         address = f"{self.endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}"
         response = self._get(address, params={"blobs": "true"})
-        refuse(response, f"{repo}@{revision}")
+        refuse(response, repo if revision == "main" else f"{repo}@{revision}")
         try:
             info = _ModelInfo.model_validate_json(response.content)
         except ValidationError as error:

@@ -127,7 +127,8 @@ def remove(removal: Removal, store: Store) -> int:
     model = removal.model
     base = cache.repo_folder(model.repo, root=store.root).snapshot(model.commit or "") if model.repo else None
     for path in model.paths:
-        store.forget(path, repo=model.repo, file=path.relative_to(base).as_posix() if base else None)
+        name = path.relative_to(base).as_posix() if base else None
+        store.forget(path, repo=model.repo, file=name, blob=path.resolve() in removal.blobs)
     with _disk_errors(model.path):
         for path in (*removal.links, *removal.blobs):
             path.unlink(missing_ok=True)
@@ -142,7 +143,7 @@ def remove(removal: Removal, store: Store) -> int:
         for part in folder.blobs.glob(f"*{PART}"):
             freed += _size(part)
             part.unlink(missing_ok=True)
-        for ref in folder.refs.glob("**/*"):
+        for ref in list(folder.refs.glob("**/*")):
             if ref.is_file():
                 ref.unlink(missing_ok=True)
                 _prune(ref.parent, folder.path)

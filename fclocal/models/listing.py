@@ -48,6 +48,8 @@ class CatalogRow:
             "fits": self.fits,
             "installed": list(self.installed),
             "gguf": entry.gguf,
+            "pattern": entry.pattern,
+            "files": [file.model_dump(exclude_defaults=True) for file in entry.files],
             "licence": entry.licence,
             "licence_url": str(entry.licence_url) if entry.licence_url else None,
             "gated": entry.gated,

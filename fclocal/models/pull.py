@@ -11,7 +11,7 @@ from fclocal.models import cache
 from fclocal.models.catalog import Catalog, CatalogFile, Entry
 from fclocal.models.download import Fetch, Report, fetch, left_over, place, require_space
 from fclocal.models.fit import Fit, Machine, estimated_sizes, gb, plan, sizes_of
-from fclocal.models.hub import Hub, Listing
+from fclocal.models.hub import Hub, Interrupted, Listing
 from fclocal.models.names import CatalogName, LocalFile, parse_name, unknown
 from fclocal.models.quants import (
     Choice,
@@ -29,6 +29,7 @@ from fclocal.native.gguf import Header, parse_header, read_header
 from fclocal.native.hyperparameters import hyperparameters
 
 HEADER_START: Final = 2 << 20
+_HEADER_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +244,16 @@ def _header(hub: Hub, listing: Listing, variant: Variant, notes: list[str]) -> H
     """The remote header when it can be had; a model of several files is judged by its size."""
     if len(variant.files) > 1:
         return None
-    try:
-        return remote_header(hub, listing, variant.files[0])
-    except Refused:
-        notes.append("The files can be listed but not read with this machine's token, so sizes are estimates.")
-        return None
+    for attempt in range(_HEADER_ATTEMPTS):
+        try:
+            return remote_header(hub, listing, variant.files[0])
+        except Refused:
+            notes.append("The files can be listed but not read with this machine's token, so sizes are estimates.")
+            return None
+        except Interrupted as broken:
+            if attempt + 1 == _HEADER_ATTEMPTS:
+                notes.append(f"{broken.sentence} So sizes are estimates.")
+    return None
 
 
 def _pinned(file: RemoteFile, known: CatalogFile | None) -> RemoteFile:

@@ -114,9 +114,10 @@ class Store:
         """Remember that fclocal downloaded `file`."""
         self._write("INSERT OR REPLACE INTO pulled VALUES(?, ?, ?, ?)", (repo, commit, file, now()))
 
-    def forget(self, path: Path, *, repo: str | None = None, file: str | None = None) -> None:
-        """Remove what the index says about `path`."""
-        self._write("DELETE FROM files WHERE path = ?", (str(path.resolve()),))
+    def forget(self, path: Path, *, repo: str | None = None, file: str | None = None, blob: bool = True) -> None:
+        """Remove what the index says about `path`; with `blob` also the hash of the bytes that it names."""
+        if blob:
+            self._write("DELETE FROM files WHERE path = ?", (str(path.resolve()),))
         self._write("DELETE FROM used WHERE path = ?", (str(path),))
         if repo and file:
             self._write("DELETE FROM pulled WHERE repo = ? AND file = ?", (repo, file))
