@@ -11,12 +11,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fclocal.dialects.dialect import FUNCTIONS, MARKERS, REPLY_PREFIX, SYSTEM, Segment, label, result_name
-from fclocal.dialects.escape import result_json
+from fclocal.dialects.dialect import FUNCTIONS, MARKERS, REPLY_PREFIX, SYSTEM, Segment, label, prompt_text, result_name
+from fclocal.dialects.escape import dump, result_json
 from fclocal.dialects.hermes import ESCAPED
 from fclocal.dialects.placeholders import Placeholders
 from fclocal.dialects.reply import END_THINK, THINK, ReplyParser
 from fclocal.dialects.template_process import TemplateRefusal, render_template
+from fclocal.errors import ModelBroken
 from fclocal.functions import Function, Json, JsonObject, to_openai
 from fclocal.grammar.syntax import LLAMA3_JSON, TOOL_CALL, CallSyntax
 from fclocal.messages import AssistantMessage, FunctionCall, FunctionResult, Message, SystemMessage, UserMessage
@@ -89,16 +90,19 @@ class JinjaDialect:
         template = self.plain if self.plain and not functions and not _calls(messages) else self.template
         nonce = _nonce(messages, functions)
         hidden = Placeholders(nonce, ESCAPED)
+        asks = _ASKS_FOR_TOOLS.search(template)
         tools: Json = [hidden.hide_risky(_tool(function), FUNCTIONS) for function in functions]
         variables: dict[str, Json] = {
             "messages": [_entry(message, index, messages, hidden) for index, message in messages],
-            "tools": tools if functions or not _ASKS_FOR_TOOLS.search(template) else None,
+            "xml_tools" if "xml_tools" in template and not asks else "tools": tools if functions or not asks else None,
             "add_generation_prompt": True,
             "bos_token": "",
             "eos_token": eos,
             "enable_thinking": self.thinking,
         }
-        return hidden.restore(render_template(template, json.dumps(variables), nonce))
+        segments = hidden.restore(render_template(template, json.dumps(variables), nonce))
+        _refuse_dropped(functions, segments)
+        return segments
 
 
 def _entry(message: Message, index: int, messages: Sequence[tuple[int, Message]], hidden: Placeholders) -> JsonObject:
@@ -135,6 +139,16 @@ def _tool(function: Function) -> JsonObject:
     body = inner if isinstance(inner, Mapping) else {}
     stated: dict[str, Json] = {"name": function.name, "description": function.description, **body}
     return {"type": "function", "function": {**stated, "parameters": function.parameters}}
+
+
+def _refuse_dropped(functions: Sequence[Function], segments: Sequence[Segment]) -> None:
+    prompt = prompt_text(segments)
+    for function in functions:
+        if function.name not in prompt and dump(function.name)[1:-1] not in prompt:
+            raise ModelBroken(
+                f"The model's chat template does not show {function.name} to the model.",
+                "Choose another prompt format with --dialect.",
+            )
 
 
 def _calls(messages: Sequence[tuple[int, Message]]) -> bool:

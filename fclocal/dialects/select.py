@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeAlias
 
 from fclocal.dialects.dialect import Dialect
 from fclocal.dialects.hermes import HermesDialect
@@ -12,6 +14,8 @@ from fclocal.dialects.llama3 import Llama3Dialect
 from fclocal.dialects.trelis import BlockPlace, trelis_deepseek, trelis_llama
 from fclocal.errors import UsageError
 from fclocal.grammar.syntax import Layout
+
+Metadata: TypeAlias = "Mapping[str, object]"
 
 DEFAULT = "trelis-llama"
 NAMES = ("trelis-llama", "trelis-deepseek", "hermes", "llama3-json", "jinja")
@@ -24,12 +28,13 @@ def pick(
     layout: Layout | None = None,
     block: BlockPlace = "before",
     template: str | None = None,
-    metadata: Mapping[str, object] | None = None,
+    metadata: Metadata | None = None,
 ) -> Dialect:
     """The dialect called `name`.
 
     `layout` is how calls are laid out and `block` where the function block stands, for the dialects of the card
-    (default: as on the card). `jinja` needs the GGUF's own chat `template`, or its `metadata` with one.
+    (default: as on the card). `jinja` needs the GGUF's own chat `template`, or its `metadata` with one; `hermes` and
+    `llama3-json` use it where it writes their calls, and are built in for files without one.
     Raises UsageError for an unknown name, and for `jinja` without a template whose calls are understood.
     """
     match name:
@@ -38,9 +43,9 @@ def pick(
         case "trelis-deepseek":
             return trelis_deepseek(layout=layout or "indented", block=block)
         case "hermes":
-            return HermesDialect()
+            return _own_or(HermesDialect(), template, metadata)
         case "llama3-json":
-            return Llama3Dialect()
+            return _own_or(Llama3Dialect(), template, metadata)
         case "jinja":
             return _own_template(template, metadata or {})
     near = difflib.get_close_matches(name, NAMES, n=1)
@@ -48,7 +53,7 @@ def pick(
     raise UsageError(f"No dialect {name!r}.", f"{hint}There are: {', '.join(NAMES)}.")
 
 
-def from_template(chat_template: str | None, metadata: Mapping[str, object] | None = None) -> Dialect | None:
+def from_template(chat_template: str | None, metadata: Metadata | None = None) -> JinjaDialect | None:
     """The dialect of a GGUF's own chat template, or None when it has none whose call syntax is known.
 
     `metadata` are the GGUF's keys: some files carry a second template for functions.
@@ -62,7 +67,12 @@ def from_template(chat_template: str | None, metadata: Mapping[str, object] | No
     return None
 
 
-def _own_template(chat_template: str | None, metadata: Mapping[str, object]) -> Dialect:
+def _own_or(built_in: HermesDialect | Llama3Dialect, template: str | None, metadata: Metadata | None) -> Dialect:
+    own = from_template(template, metadata)
+    return replace(own, name=built_in.name) if own is not None and own.syntax == built_in.syntax else built_in
+
+
+def _own_template(chat_template: str | None, metadata: Metadata) -> Dialect:
     found = from_template(chat_template, metadata)
     if found is not None:
         return found

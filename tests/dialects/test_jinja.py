@@ -179,3 +179,16 @@ def test_second_template_for_functions() -> None:
 def test_stop_tokens_are_those_the_template_names() -> None:
     assert dialect(CHATML).stop == ("<|im_end|>",)
     assert dialect(LLAMA).stop == ("<|eot_id|>", "<|eom_id|>")
+
+
+def test_template_that_drops_functions_is_refused() -> None:
+    silent = "{# <tool_call>\n{'name': x, 'arguments': y} #}{% if tools %}{% endif %}{{ messages[0].content }}"
+    function = from_metadata({"function": "ping", "description": "d", "arguments": []}, origin="t")
+    with pytest.raises(ModelBroken, match="does not show ping"):
+        JinjaDialect(silent, TOOL_CALL).render([UserMessage("x")], (function,), eos="")
+
+
+def test_templates_that_call_them_xml_tools() -> None:
+    function = from_metadata({"function": "ping", "description": "d", "arguments": []}, origin="t")
+    renamed = CHATML.replace("if tools", "if xml_tools").replace("in tools", "in xml_tools")
+    assert '"name": "ping"' in prompt_text(dialect(renamed).render([UserMessage("x")], (function,), eos=""))
