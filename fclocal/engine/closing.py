@@ -20,7 +20,7 @@ from fclocal.engine.sampling import Allowed
 Floats: TypeAlias = NDArray[np.float32]
 
 # How far each walk strays from the best-ranked token: patterns and required values end only by chance.
-_STRAYING = (0.05, 0.05, 1.0, 2.0, 4.0, 8.0)
+_STRAYING = (0.1, 0.1, 3.0, 6.0, 12.0, 24.0)
 # With fewer spare tokens than this, every token is checked before it is taken.
 _NARROW = 24
 # Inside a string, a byte that did not help is tried later than the others.
@@ -59,12 +59,13 @@ class Closer:
     def _pick(self, allowed: Allowed, tired: Floats, straying: float, random: np.random.Generator) -> int:
         """The best-ranked allowed token; inside a string, `tired` is what each first byte has cost so far."""
         tokens = np.flatnonzero(allowed)
-        noise = (straying * random.gumbel(size=len(tokens))).astype(np.float32)
+        noise = random.random(len(tokens), np.float32) * np.float32(straying)
         if not allowed[self._letters].any():
             return int(tokens[(self._structure[tokens] + noise).argmax()])
         first = self._first_bytes[tokens]
         token = int(tokens[(self._inside[tokens] - tired[first] + noise).argmax()])
         tired[self._first_bytes[token]] += _TIRED
+        tired[ord('"')] = 0
         return token
 
     @cached_property
@@ -125,11 +126,15 @@ def _rank(piece: bytes, *, quote: float, brace: float) -> float:
         return 0.0
     length = min(len(piece), 8) / 8
     if not text.strip(b'"]}'):
-        return (quote if text[:1] == b'"' else brace) + length
+        if text[:1] != b'"':
+            return brace + length
+        return quote + length if quote > brace or text in (b'"', b'""') else 1.0
     if text in (b"[]", b"{}"):
         return 12.0
     if text[:1] in (b",", b":"):
         return 9.0  # Ends a number or a key that more must follow.
+    if text in (b"[", b"{"):
+        return 2.0
     if b"\\" in text or b"{" in text or b"[" in text:
         return -5.0
     if len(text) == 1 and not text.isalnum():
