@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from fclocal.errors import UsageError
 from fclocal.functions import JsonObject
+from fclocal.grammar.check import Problem
+from fclocal.grammar.narrowing import narrowed
 from fclocal.grammar.schema import CompiledSchema, compile_value
 from fclocal.grammar.syntax import CallSyntax
 
@@ -82,12 +84,20 @@ def json_grammar(schema: JsonObject | bool, *, special: Collection[str] = (), th
     return writer.finish(writer.value(compiled), min(MAX_RESERVE, compiled.closing + RESERVE_SLACK))
 
 
-def narrow(compiled: CompiledSchema, *, kept: str, syntax: CallSyntax, special: Collection[str] = ()) -> TurnGrammar:
+def narrow(
+    compiled: CompiledSchema,
+    *,
+    kept: str,
+    syntax: CallSyntax,
+    problems: Sequence[Problem] = (),
+    special: Collection[str] = (),
+) -> TurnGrammar:
     """The grammar of a last try at a call that the final check refused before.
 
     The reply goes on from `kept`, the text up to where the arguments begin, with arguments of a smaller language that
-    is valid wherever such a one is known, and ends with that call.
+    is valid wherever such a one is found (`problems` say which arguments to cut down first), and ends with that call.
     """
+    compiled = narrowed(compiled, problems)
     writer = _Writer(syntax, frozenset(special))
     closing = writer.literal(syntax.closing)
     start = f"{writer.literal(kept)} {writer.value(compiled)} {closing}"

@@ -154,6 +154,8 @@ class _Reader:
         schema = place.schema
         if self.expansion.source.legacy and "$ref" in schema:
             schema = {"$ref": schema["$ref"]}
+        if "type" in schema:
+            self._read_keyword("type", schema["type"])
         for keyword, value in schema.items():
             self._read_keyword(keyword, value)
         self._read_objects(schema)
@@ -216,9 +218,9 @@ class _Reader:
             case "anyOf":
                 self._choose(keyword, tuple((self._child("anyOf", str(i)),) for i in range(len(as_list(value)))))
             case "oneOf":
-                self._choose(keyword, self._exclusive(len(as_list(value))))
+                self._choose_one(len(as_list(value)))
             case "not":
-                self._choose(keyword, negate(self.expansion.source, self._child("not")))
+                self._choose(keyword, negate(self.expansion.source, self._child("not"), whole=self._whole()))
             case "if":
                 self._choose(keyword, self._conditional())
             case "dependentRequired" | "dependencies" | "dependentSchemas" if isinstance(value, Mapping):
@@ -257,6 +259,20 @@ class _Reader:
         if first or rest is not None:
             case.lists += (ListPart(first, rest, self.chain),)
 
+    def _choose_one(self, count: int) -> None:
+        ways = self._exclusive(count)
+        if ways is None:
+            self.case.left[self.place.at("oneOf")] = "oneOf"
+            ways = tuple((self._child("oneOf", str(index)),) for index in range(count))
+        self._choose("oneOf", ways)
+
+    def _whole(self, branch: Place | None = None) -> bool:
+        """Whether numbers are whole ones here (in a branch of this place)."""
+        if self.case.whole or "number" not in self.case.kinds:
+            return True
+        found = self.expansion.cases((branch,)) if branch else ()
+        return bool(found) and all(case.whole or "number" not in case.kinds for case in found)
+
     def _exclusive(self, count: int) -> Ways | None:
         """Exactly one of the branches: each with the negation of every other that it may overlap with."""
         expansion, source = self.expansion, self.expansion.source
@@ -269,7 +285,7 @@ class _Reader:
             for other in branches if count <= MAX_PAIRS else ():
                 if other is branch or expansion.disjoint((branch,), (other,)):
                     continue
-                opposite = negate(source, other)
+                opposite = negate(source, other, whole=self._whole(branch))
                 if opposite is None or len(found) * len(opposite) > MAX_CASES:
                     return None
                 found = tuple(way + more for way in found for more in opposite)
@@ -298,7 +314,7 @@ class _Reader:
         schema = self.place.schema
         if "then" not in schema and "else" not in schema:
             return ((),)
-        opposite = negate(self.expansion.source, self._child("if"))
+        opposite = negate(self.expansion.source, self._child("if"), whole=self._whole())
         if opposite is None:
             return None
         then = (self._child("then"),) if "then" in schema else ()

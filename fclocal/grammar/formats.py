@@ -76,6 +76,18 @@ GRAMMAR_PATTERNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+# Plain spellings of formats that have richer ones, for when nothing else was accepted.
+PLAIN_PATTERNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "idn-email": GRAMMAR_PATTERNS["email"],
+        "idn-hostname": GRAMMAR_PATTERNS["hostname"],
+        "iri": GRAMMAR_PATTERNS["uri"],
+        "iri-reference": GRAMMAR_PATTERNS["uri-reference"],
+        "uri-template": ("^[A-Za-z0-9/:.-]*$",),
+        "regex": ("^[A-Za-z0-9 ]*$",),
+    }
+)
+
 _DURATION = f"^P(?:{_DATE_SPAN}(?:{_CLOCK_SPAN})?|{_CLOCK_SPAN}|{_N}W)$".replace(_N, "[0-9]+")
 _RFC3339_TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 _QUOTED_LOCAL = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"')

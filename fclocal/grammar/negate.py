@@ -20,35 +20,40 @@ EXCLUDED = "fclocal:excluded"
 ABSENT = "fclocal:absent"
 
 
-def negate(source: Source, place: Place, *, steps: int = MAX_STEPS) -> Ways | None:
-    """The ways for a value not to satisfy `place`, or None when they cannot all be said."""
+def negate(source: Source, place: Place, *, whole: bool = False, steps: int = MAX_STEPS) -> Ways | None:
+    """The ways for a value not to satisfy `place`, or None when they cannot all be said.
+
+    `whole` says that numbers here are whole ones anyway.
+    """
     if steps == 0:
         return None
     schema = place.schema
     if source.legacy and "$ref" in schema:
-        return negate(source, source.target(place, "$ref"), steps=steps - 1)
+        return negate(source, source.target(place, "$ref"), whole=whole, steps=steps - 1)
     ways: list[Conjunction] = []
     for keyword, value in schema.items():
         if keyword not in ASSERTIONS and keyword != EXCLUDED and keyword != ABSENT:
             continue
-        found = _negate_keyword(source, place, keyword, value, steps)
+        found = _negate_keyword(source, place, keyword, value, whole, steps)
         if found is None or len(ways) + len(found) > MAX_WAYS:
             return None
         ways.extend(found)
     return tuple(ways)
 
 
-def _negate_keyword(source: Source, place: Place, keyword: str, value: Json, steps: int) -> Ways | None:
+def _negate_keyword(source: Source, place: Place, keyword: str, value: Json, whole: bool, steps: int) -> Ways | None:
     match keyword:
         case "$ref" | "$dynamicRef" | "$recursiveRef":
-            return negate(source, source.target(place, keyword), steps=steps - 1)
+            return negate(source, source.target(place, keyword), whole=whole, steps=steps - 1)
         case "not":
             return ((source.child(place, "not"),),)
         case "allOf":
-            inner = [negate(source, part, steps=steps - 1) for part in _parts(source, place, "allOf")]
+            inner = [negate(source, part, whole=whole, steps=steps - 1) for part in _parts(source, place, "allOf")]
             return None if None in inner else tuple(way for ways in inner if ways is not None for way in ways)
         case "anyOf":
-            return _all_of([negate(source, part, steps=steps - 1) for part in _parts(source, place, "anyOf")])
+            return _all_of(
+                [negate(source, part, whole=whole, steps=steps - 1) for part in _parts(source, place, "anyOf")]
+            )
         case "properties" if isinstance(value, Mapping):
             return tuple(_other_value(source, place, name) for name in value)
         case "required":
@@ -59,18 +64,20 @@ def _negate_keyword(source: Source, place: Place, keyword: str, value: Json, ste
             return None if "then" in place.schema or "else" in place.schema else ()
         case "items" if value is True or value == {}:
             return ()
-    opposite = _opposite(place.schema, keyword, value)
+    opposite = _opposite(place.schema, keyword, value, whole=whole)
     return None if opposite is None else tuple((_made(source, place, schema, keyword),) for schema in opposite)
 
 
-def _opposite(schema: JsonObject, keyword: str, value: Json) -> tuple[JsonObject, ...] | None:
+def _opposite(schema: JsonObject, keyword: str, value: Json, *, whole: bool) -> tuple[JsonObject, ...] | None:
     """Plain schemas, any of which contradicts this one keyword."""
     number = as_number(value)
     match keyword:
         case "type":
             names = {value} if isinstance(value, str) else set(as_names(value))
             if "integer" in names and "number" not in names:
-                return None
+                if not whole:
+                    return None
+                names.add("number")
             rest = [name for name in TYPES if name not in names and name != "integer"]
             return ({"type": rest},) if rest else ()
         case "const":

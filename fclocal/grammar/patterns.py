@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -28,6 +29,7 @@ MAX_RUN = 64
 RE2_REPEATS = 1000
 Reading: TypeAlias = Literal["exact", "narrow", "shortest"]
 _ANCHORED = re.compile(r"(?:\(\?i\))?(?:\((?:\?:)?)*\^")
+_LOOKAHEAD = re.compile(r"\^\(\?([=!])")
 _BIG = re.compile(r"\{\d*,?\d{4,}\}")
 _ENDS = re.compile(r"[)$*+?]*")
 _CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "0": 0, "a": 7, "e": 27}
@@ -39,20 +41,36 @@ class Unportable(ValueError):
     """A construct that a linear engine cannot take (lookaround, back-reference) or that is no regular expression."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A pattern for the grammar: texts in which all of `patterns` are found; without `exact` some of them may still be
+    refused by the check."""
+
+    patterns: tuple[str, ...]
+    exact: bool
+
+
 def for_check(pattern: str) -> str:
     """`pattern` for RE2, meaning exactly what it means in ECMA 262. Raises Unportable."""
     return _Rewriter(pattern, "exact").rewrite()
 
 
-def for_grammar(pattern: str) -> str:
+def for_grammar(pattern: str) -> Spelled:
     """`pattern` for llguidance: the same or a smaller language, in which the match begins soon. Raises Unportable.
 
-    Runs of any length that something must follow are bounded by MAX_RUN, so that a text can always be brought to an end.
+    Endless runs that something must follow are bounded by MAX_RUN, so that a text can always be brought to an end.
     """
-    spelled = _Rewriter(pattern, "narrow").rewrite()
-    if _ANCHORED.match(pattern):
-        return spelled
-    return f"^[\\x{{0}}-\\x{{10ffff}}]{{0,{MAX_RUN}}}(?:{spelled})"
+    found: list[str] = []
+    exact = True
+    for part, wanted in _conjuncts(pattern):
+        if not wanted:
+            exact = False
+            continue
+        rewriter = _Rewriter(part, "narrow")
+        spelled = rewriter.rewrite()
+        exact = exact and not rewriter.loose
+        found.append(spelled if _ANCHORED.match(part) else f"^[\\x{{0}}-\\x{{10ffff}}]{{0,{MAX_RUN}}}(?:{spelled})")
+    return Spelled(tuple(found), exact)
 
 
 def for_least(spelled: str) -> str:
@@ -68,14 +86,58 @@ def searcher(pattern: str) -> Callable[[str], bool] | None:
     options.max_mem = MAX_MEMORY
     options.never_capture = True
     try:
-        compiled = re2.compile(for_check(pattern), options)
+        parts = [(re2.compile(for_check(part), options), wanted) for part, wanted in _conjuncts(pattern)]
     except (Unportable, re2.error, UnicodeEncodeError):
         return None
 
     def search(text: str) -> bool:
-        return compiled.search(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")) is not None
+        clean = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        return all((compiled.search(clean) is not None) is wanted for compiled, wanted in parts)
 
     return search
+
+
+def _conjuncts(pattern: str) -> tuple[tuple[str, bool], ...]:
+    """A pattern without the lookaheads at its very start: they are patterns of their own, wanted or unwanted."""
+    found: list[tuple[str, bool]] = []
+    rest = pattern
+    while (ahead := _LOOKAHEAD.match(rest)) is not None:
+        end = _group_end(rest, ahead.end())
+        if "|" in _outside_groups(rest[end:]) or rest[end : end + 1] in ("*", "+", "?", "{"):
+            break
+        found.append((f"^(?:{rest[ahead.end() : end - 1]})", ahead.group(1) == "="))
+        rest = "^" + rest[end:]
+    return (*found, (rest, True))
+
+
+def _group_end(pattern: str, at: int) -> int:
+    """Where the group that is open at `at` is closed. Raises Unportable."""
+    depth, in_class = 1, False
+    while at < len(pattern):
+        char = pattern[at]
+        at += 2 if char == "\\" else 1
+        if in_class:
+            in_class = char != "]"
+        elif char == "[":
+            in_class = True
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+            if depth == 0:
+                return at
+    raise Unportable("a group without an end")
+
+
+def _outside_groups(pattern: str) -> str:
+    """What stands in no group."""
+    found, at = "", 0
+    while at < len(pattern):
+        char = pattern[at]
+        if char == "(":
+            at = _group_end(pattern, at + 1)
+            continue
+        found += "" if char == "\\" else char
+        at += 2 if char == "\\" else 1
+    return found
 
 
 class _Rewriter:
@@ -85,6 +147,7 @@ class _Rewriter:
         self.pattern = pattern
         self.reading = reading
         self.narrow = reading != "exact"
+        self.loose = False
         self.at = 0
 
     def rewrite(self) -> str:
@@ -183,8 +246,9 @@ class _Rewriter:
                 return f"[{_SPACE_NARROW if self.narrow else _SPACE_EXACT}]"
             case "S":
                 return f"[^{_SPACE_WIDE if self.narrow else _SPACE_EXACT}]"
-            case "b" | "B" if not self.narrow:
-                return f"\\{char}"
+            case "b" | "B":
+                self.loose = True
+                return "" if self.narrow else f"\\{char}"
             case "A":
                 return "^"
             case "Z" | "z":

@@ -14,7 +14,7 @@ from fclocal.functions import Json
 from fclocal.grammar.cases import Case, ListPart, ObjectPart, key
 from fclocal.grammar.drafts import TooManySteps, place_accepts
 from fclocal.grammar.expand import Expansion, meaningful
-from fclocal.grammar.formats import GRAMMAR_PATTERNS, INTEGER_RANGES, is_known
+from fclocal.grammar.formats import CHECKS, GRAMMAR_PATTERNS, INTEGER_RANGES, PLAIN_PATTERNS, is_known
 from fclocal.grammar.keywords import ASSERTIONS
 from fclocal.grammar.patterns import Unportable, for_grammar, searcher
 from fclocal.grammar.source import Conjunction, Place
@@ -90,9 +90,10 @@ class Notes:
 
 
 class Planner:
-    """Plans the values of conjunctions. `open_root` keeps undeclared keys of the outermost object possible."""
+    """Plans the values of conjunctions. With `narrow`, formats that only the check decides get a plain spelling."""
 
-    def __init__(self, expansion: Expansion, notes: Notes) -> None:
+    def __init__(self, expansion: Expansion, notes: Notes, *, narrow: bool = False) -> None:
+        self.narrow = narrow
         self.expansion = expansion
         self.notes = notes
         self._known: dict[Conjunction, tuple[Plan, ...]] = {}
@@ -229,16 +230,21 @@ class Planner:
         return TextPlan(case.shortest, longest, tuple(patterns))
 
     def _format(self, name: str, where: str) -> Iterator[tuple[str, str, str]]:
-        if name in GRAMMAR_PATTERNS:
-            yield from ((for_grammar(pattern), where, "format") for pattern in GRAMMAR_PATTERNS[name])
-        elif is_known(name) and name in _CHECKED_ONLY:
+        if name in GRAMMAR_PATTERNS or (self.narrow and name in PLAIN_PATTERNS):
+            for pattern in GRAMMAR_PATTERNS.get(name) or PLAIN_PATTERNS[name]:
+                yield from ((found, where, "format") for found in for_grammar(pattern).patterns)
+        elif name in CHECKS:
             self.notes.left[where] = "format"
 
     def _pattern(self, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
         try:
-            yield for_grammar(pattern), where, "pattern"
+            spelled = for_grammar(pattern)
         except Unportable:
             self.notes.left[where] = "pattern"
+            return
+        if not spelled.exact:
+            self.notes.left[where] = "pattern"
+        yield from ((found, where, "pattern") for found in spelled.patterns)
 
     def _list(self, case: Case) -> Iterator[ListPlan]:
         parts = [*case.lists, *self._unevaluated_items(case)]
@@ -361,11 +367,14 @@ class Planner:
         if not self.expansion.satisfiable(value, levels=1):
             return
         try:
-            spelled = (for_grammar(pattern), at, "patternProperties")
+            spelled = for_grammar(pattern)
         except Unportable:
             self.notes.left[at] = "patternProperties"
             return
-        yield TextPlan(keys.shortest, keys.longest, (*keys.patterns, spelled)), value
+        if not spelled.exact:
+            self.notes.left[at] = "patternProperties"
+        found_in = tuple((each, at, "patternProperties") for each in spelled.patterns)
+        yield TextPlan(keys.shortest, keys.longest, (*keys.patterns, *found_in)), value
 
     def _keys(self, case: Case, taken: list[str]) -> TextPlan:
         """The undeclared keys of an object: what `propertyNames` allows, less the declared ones."""
@@ -411,7 +420,6 @@ class Planner:
             self.notes.left[where] = keyword
 
 
-_CHECKED_ONLY = frozenset({"idn-email", "idn-hostname", "iri", "iri-reference", "uri-template", "regex"})
 _BEYOND_TYPE = ASSERTIONS - {"type", "enum", "const"}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from fclocal.events import Enforcement
@@ -20,8 +20,8 @@ from fclocal.grammar.keywords import ASSERTIONS
 from fclocal.grammar.plan import Notes, Planner
 from fclocal.grammar.probe import refusal
 from fclocal.grammar.rules import Rules
-from fclocal.grammar.shapes import Either, Fields, Shape
-from fclocal.grammar.source import ALWAYS, BrokenSchema, Conjunction, Place, Source
+from fclocal.grammar.shapes import Shape
+from fclocal.grammar.source import BrokenSchema, Conjunction, Place, Source
 
 __all__ = ["BrokenSchema", "CompiledSchema", "SchemaReport", "compile_schema", "compile_value", "report"]
 
@@ -49,7 +49,9 @@ class CompiledSchema:
     one_line: str
     indented: str
     closing: int
-    enforcing: tuple[str, ...] = ()
+    enforcing: tuple[str, ...]
+    shape: Shape = field(repr=False, compare=False)
+    arguments: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,28 @@ def _compile(text: str, *, arguments: bool) -> CompiledSchema:
     if arguments:
         root = (*root, _arguments_object(source))
     try:
-        compiled = _take_apart(schema, source, root)
+        compiled = _take_apart(schema, source, root, arguments=arguments)
     except TooMuchWork:
         compiled = None
     if compiled is None or refusal(_start(compiled)):
         compiled = _open_value(schema, arguments=arguments)
     _refuse_endless(compiled)
     return compiled
+
+
+def slim_shape(compiled: CompiledSchema) -> Shape:
+    """The shape with only what is required, lists as short as they may be, and formats in their plainest spelling."""
+    return _slim(json.dumps(compiled.parameters, ensure_ascii=False), arguments=compiled.arguments) or compiled.shape
+
+
+@lru_cache(maxsize=256)
+def _slim(text: str, *, arguments: bool) -> Shape | None:
+    source = Source(json.loads(text))
+    root = (source.root, _arguments_object(source)) if arguments else (source.root,)
+    try:
+        return Builder(Planner(Expansion(source), Notes(), narrow=True), narrow=True).build(root)
+    except TooMuchWork:
+        return None
 
 
 def _arguments_object(source: Source) -> Place:
@@ -120,7 +137,7 @@ def _arguments_object(source: Source) -> Place:
     return source.made(source.root, "arguments", lambda: schema)
 
 
-def _take_apart(schema: Json, source: Source, root: Conjunction) -> CompiledSchema:
+def _take_apart(schema: Json, source: Source, root: Conjunction, *, arguments: bool) -> CompiledSchema:
     notes = Notes()
     expansion = Expansion(source)
     builder = Builder(Planner(expansion, notes))
@@ -130,11 +147,18 @@ def _take_apart(schema: Json, source: Source, root: Conjunction) -> CompiledSche
     left = {where: keyword for where, keyword in notes.left.items() if where not in notes.unchecked}
     enforcing = _enforcing(expansion, {**left, **notes.unchecked})
     level: Enforcement = "partial" if left or notes.unchecked else "full"
-    return _compiled(schema, shape, notes, left, level, enforcing)
+    return _compiled(schema, shape, notes, left, level, enforcing, arguments=arguments)
 
 
 def _compiled(
-    schema: Json, shape: Shape, notes: Notes, left: Mapping[str, str], level: Enforcement, enforcing: tuple[str, ...]
+    schema: Json,
+    shape: Shape,
+    notes: Notes,
+    left: Mapping[str, str],
+    level: Enforcement,
+    enforcing: tuple[str, ...],
+    *,
+    arguments: bool,
 ) -> CompiledSchema:
     rules = Rules()
     one_line, indented = rules.one_line(shape), rules.indented(shape)
@@ -152,6 +176,8 @@ def _compiled(
         indented=indented,
         closing=extent.closing,
         enforcing=enforcing,
+        shape=shape,
+        arguments=arguments,
     )
 
 
@@ -161,7 +187,7 @@ def _open_value(schema: Json, *, arguments: bool) -> CompiledSchema:
     notes = Notes()
     shape = Builder(Planner(Expansion(source), notes)).build((source.root,))
     assert shape is not None
-    return _compiled(schema, shape, notes, {"": "the whole schema"}, "none", ())
+    return _compiled(schema, shape, notes, {"": "the whole schema"}, "none", (), arguments=arguments)
 
 
 def _why_nothing(source: Source, expansion: Expansion, root: Conjunction) -> str:
@@ -178,7 +204,13 @@ def _enforcing(expansion: Expansion, left: Mapping[str, str]) -> tuple[str, ...]
         for keyword in place.schema:
             if keyword in ASSERTIONS:
                 where = place.at(keyword)
-                if not any(where == out or where.startswith(f"{out}/") or out.startswith(f"{where}/") and keyword == "dependentRequired" for out in left):
+                if not any(
+                    where == out
+                    or where.startswith(f"{out}/")
+                    or out.startswith(f"{where}/")
+                    and keyword == "dependentRequired"
+                    for out in left
+                ):
                     found[where] = None
     return tuple(found)
 
@@ -193,6 +225,3 @@ def _refuse_endless(compiled: CompiledSchema) -> None:
 def _start(compiled: CompiledSchema) -> str:
     lines = [f"{name}: {body}" for name, body in compiled.rules.items()]
     return "\n".join(["%llguidance {}", f"start: {compiled.one_line} | {compiled.indented}", *lines])
-
-
-_ = Either, Fields, ALWAYS

@@ -15,8 +15,8 @@ from fclocal.functions import Json
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """`least` is a shortest value, `size` the bytes of its JSON text, and `closing` an upper bound of the bytes that end
-    a value from any point inside it."""
+    """`least` is a shortest value, `size` the bytes of its JSON text, `closing` an upper bound of the bytes that end a
+    value from any point inside it."""
 
     least: Json
     size: int

@@ -24,7 +24,7 @@ def all_but(words: Sequence[str]) -> str:
 
 
 def _all_but(node: Tree) -> str:
-    """What may follow here: nothing unless a word ends here, another character and anything, or a branch of the tree."""
+    """What may follow: nothing unless a word ends here, another character and anything, or a branch of the tree."""
     chars = [char for char in node if char]
     any_rest = r"[\x{0}-\x{10ffff}]*"
     other = f"[^{''.join(map(literal, chars))}]{any_rest}" if chars else rf"[\x{{0}}-\x{{10ffff}}]{any_rest}"
