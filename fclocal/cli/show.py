@@ -119,9 +119,7 @@ def _facts(source: ModelSource, sha256: str) -> dict[str, object]:
         "context": facts.context,
         "vocabulary": facts.vocabulary,
         "licence": entry.licence if entry else header.text("general.license") or None,
-        "licence_url": str(entry.licence_url)
-        if entry and entry.licence_url
-        else header.text("general.license.link") or None,
+        "licence_url": link or None,
         "dialect": dialect.name,
         "dialect_from": "catalog" if entry else "file" if source.dialect else "default" if notices else "chat template",
         "layout": source.layout,
