@@ -163,7 +163,7 @@ class CallFinished:
     call: FunctionCall
     result: FunctionResult
     ms: float
-    outcome: Literal["done", "failed", "denied", "cached", "proposed"]
+    outcome: Literal["done", "failed", "denied", "unanswered", "cached", "proposed"]
 
 
 @dataclass(frozen=True, slots=True)

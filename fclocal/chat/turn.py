@@ -70,6 +70,7 @@ class _Turn:
     tools: Mapping[str, Tool] = field(default_factory=dict)
     results: dict[str, list[FunctionResult]] = field(default_factory=dict)
     proposed: bool = False
+    asked: bool = False
 
 
 async def turn(
@@ -104,8 +105,8 @@ async def turn(
         for call in step.calls:
             async for happening in _carry_out(state, call, step.receipts[call.id].origins):
                 yield happening
-        if state.proposed:
-            yield TurnFinished("proposed")
+        if state.asked or state.proposed:
+            yield TurnFinished("asked" if state.asked else "proposed")
             return
         request = replace(request, choice="auto")
     yield Notice(f"Stopped after {settings.max_steps} steps without an answer.")
@@ -154,7 +155,8 @@ async def _carry_out(state: _Turn, call: FunctionCall, origins: Mapping[str, Ori
         completed = await _ask(state, completed, asked)
         if completed is None:
             denied = FunctionResult(call.id, f"The user did not say: {asked.question}", ok=False, name=call.name)
-            yield _finish(state, call, denied, 0.0, "denied")
+            state.asked = True
+            yield _finish(state, call, denied, 0.0, "unanswered")
             return
     async for event in _approve_and_run(state, tool, completed or call, original=call, origins=origins):
         yield event

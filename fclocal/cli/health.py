@@ -31,7 +31,7 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Everything doctor knows. Memory and disk are in bytes; `problems` maps a sentence to its cure."""
+    """Everything doctor knows. Memory and disk are in bytes; `problems` maps a sentence to its cure, `hints` are no problems yet."""
 
     versions: Mapping[str, str]
     backend: str
@@ -41,6 +41,7 @@ class Health:
     folders: Mapping[str, str]
     free_disk: int
     problems: Mapping[str, str]
+    hints: Mapping[str, str]
 
 
 def examine() -> Health:
@@ -58,6 +59,7 @@ def examine() -> Health:
         folders=folders,
         free_disk=disk,
         problems=problems,
+        hints=dict(_hints()),
     )
 
 
@@ -87,6 +89,8 @@ def _lines(health: Health) -> Iterator[str]:
         yield f"{'problem':<18}{sentence}"
         if cure:
             yield f"{'  cure':<18}{cure}"
+    for sentence, cure in health.hints.items():
+        yield f"{'hint':<18}{sentence} {cure}"
     if not health.problems:
         yield f"{'problems':<18}none"
 
@@ -126,6 +130,9 @@ def _problems(found: tuple[Device, ...], disk: int) -> Iterator[tuple[str, str]]
     yield from _raised(lambda: resolve(STARTER, load_catalog(), Store()))
     for problem in load_catalog().problems:
         yield problem, ""
+
+
+def _hints() -> Iterator[tuple[str, str]]:
     if sqlite3.sqlite_version_info < SAFE_SQLITE:
         cure = "Nothing is needed for one fclocal at a time; a newer Python brings a newer SQLite."
         yield f"SQLite {sqlite3.sqlite_version} has a rare fault with several writers (fixed in 3.51.3).", cure

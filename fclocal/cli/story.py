@@ -10,7 +10,6 @@ from fclocal.escapes import visible
 from fclocal.events import (
     CallFinished,
     CallReady,
-    CallRunning,
     Event,
     Notice,
     QuestionAsked,
@@ -54,16 +53,16 @@ class Story:
                 self.answer = ""
                 self._say("call", call_json(call))
                 self._say("receipt", "\n".join(receipt_lines(receipt)))
-            case CallRunning():
-                pass
             case CallFinished(call=call, result=result, outcome="proposed"):
                 self.proposed.append(call_json(call))
             case CallFinished(call=call, result=result, ms=ms, outcome=outcome):
                 self.denied = self.denied or outcome == "denied"
                 self._keep_result(call.id, result.content, outcome)
-                self._say("result" if result.ok else outcome, f"{_short(result.content)}  ({ms:.0f} ms)")
-                self.answer = ""
+                if outcome != "unanswered":
+                    self._say("result" if result.ok else outcome, f"{_short(result.content)}  ({ms:.0f} ms)")
+                    self.answer = ""
             case QuestionAsked(question=question):
+                self._say("missing", "Nobody gave that value, so the call does not run.")
                 self.answer = question
             case Notice(text=text):
                 self._say("note", text)
@@ -86,7 +85,7 @@ class Story:
             return
         if self._streaming:
             self._end_line()
-        elif self.answer and self.finished != "asked":
+        elif self.answer:
             print(visible(self.answer.strip()), flush=True)
         for call in self.proposed:
             print(call, flush=True)

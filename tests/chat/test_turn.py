@@ -158,10 +158,11 @@ async def test_without_ask_an_unsupported_argument_is_not_a_question(missing: st
 
 async def test_no_answer_to_the_question_means_no_call() -> None:
     tools = Counting()
-    session, events, _ = await turn_of(scripted_model(say(to="Maximilian"), "ok"), tools, text="Say hello")
+    session, events, _ = await turn_of(scripted_model(say(to="Maximilian")), tools, text="Say hello")
     assert tools.ran == []
     result = next(message for message in session.history if isinstance(message, FunctionResult))
     assert "The user did not say" in result.content
+    assert events[-1] == TurnFinished("asked")
 
 
 async def test_a_model_that_never_stops_calling_runs_twice_and_is_told() -> None:
