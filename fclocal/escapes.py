@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 
 # C0 but tab and newline, DEL, C1, the bidirectional controls, zero-width and tag characters, lone surrogates.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+_LONE = re.compile("[\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    """Every control or invisible character written out, as `\\x1b` or `\\u202e`. Idempotent; keeps tabs and newlines."""
+    """Every control or invisible character written out, as `\\x1b` or `\\u202e`, but tabs and newlines. Idempotent."""
     return _HIDDEN.sub(_spell, text.replace("\r\n", "\n"))
 
 
@@ -24,7 +28,7 @@ def whole_characters(text: str) -> str:
 
 
 def _lone(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)
+    return not text.isascii() and _LONE.search(text) is not None
 
 
 def _spell(match: re.Match[str]) -> str:

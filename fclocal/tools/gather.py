@@ -6,13 +6,16 @@ Knows the protocol of toolsets, not what is behind it. What is set aside, and wh
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 from fclocal.escapes import has_hidden
+from fclocal.functions import Json
 from fclocal.messages import FunctionCall, FunctionResult
 from fclocal.tools.runner import SECONDS, failed, run, sentence_of
 from fclocal.tools.toolset import Tool, Toolset
+
+Result = TypeVar("Result")
 
 
 @runtime_checkable
@@ -82,7 +85,7 @@ class Toolbox:
     async def _listed(self, toolset: Toolset) -> Sequence[Tool]:
         return await self._guarded(toolset.list, "A source of functions is left out") or ()
 
-    async def _guarded[Result](self, work: Callable[[], Awaitable[Result]], what: str) -> Result | None:
+    async def _guarded(self, work: Callable[[], Awaitable[Result]], what: str) -> Result | None:
         try:
             return await work()
         except Exception as error:
@@ -98,14 +101,19 @@ class Toolbox:
         if earlier is not None:
             self._notices[f"{name} of {tool.origin} is set aside: {earlier.origin} already has that name."] = None
             return False
-        if has_hidden(tool.function.description) or has_hidden(_texts(tool)):
+        if any(map(has_hidden, (tool.function.description, *_strings(tool.function.parameters)))):
             self._notices[f"The description of {name} ({tool.origin}) has hidden characters. Look at it first."] = None
         return True
 
 
-def _texts(tool: Tool) -> str:
-    """Everything in the schema as one text."""
-    try:
-        return json.dumps(tool.function.parameters, ensure_ascii=False, default=dict).replace("\\n", "\n")
-    except (TypeError, ValueError, RecursionError):
-        return ""
+def _strings(value: Json) -> Iterator[str]:
+    """Every key and text in a schema."""
+    waiting: list[Json] = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case Mapping() as inner:
+                waiting += [*inner.keys(), *inner.values()]
+            case Sequence() as inner:
+                waiting += inner
