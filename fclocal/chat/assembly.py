@@ -207,5 +207,3 @@ class Assembly:
             ms=(time.perf_counter() - call.began) * 1000,
             origins=ground(finished, offered.function, self._messages, probabilities=sure),
         )
-
-

@@ -31,7 +31,7 @@ from fclocal.events import (
     ThinkingDelta,
     TurnFinished,
 )
-from fclocal.functions import Function, Json
+from fclocal.functions import Function
 from fclocal.grammar.check import check
 from fclocal.messages import AssistantMessage, FunctionCall, FunctionResult, Message
 from fclocal.tools.policy import Policy
@@ -211,13 +211,17 @@ async def _approve_and_run(
         yield event
 
 
-async def _run(state: _Turn, call: FunctionCall, *, original: FunctionCall, verdict: str) -> AsyncGenerator[Event, None]:
+async def _run(
+    state: _Turn, call: FunctionCall, *, original: FunctionCall, verdict: str
+) -> AsyncGenerator[Event, None]:
     if original != call:
         _correct(state, call)
     key = json.dumps([call.name, call.arguments], sort_keys=True, default=str)
     earlier = state.results.setdefault(key, [])
     if len(earlier) >= MAX_IDENTICAL - 1:
-        yield Notice(f"{call.name} was called with the same arguments {MAX_IDENTICAL} times: its last result is reused.")
+        yield Notice(
+            f"{call.name} was called with the same arguments {MAX_IDENTICAL} times: its last result is reused."
+        )
         again = replace(earlier[-1], call_id=call.id)
         yield _finish(state, call, again, 0.0, "cached")
         return
@@ -255,4 +259,3 @@ def pending(history: Sequence[Message]) -> list[FunctionCall]:
     answered = {message.call_id for message in history if isinstance(message, FunctionResult)}
     last = next((message for message in reversed(history) if isinstance(message, AssistantMessage)), None)
     return [call for call in last.calls if call.id not in answered] if last else []
-

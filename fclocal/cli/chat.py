@@ -10,7 +10,9 @@ from fclocal.cli import options as opt
 
 
 def chat(
-    prompt: Annotated[str | None, typer.Argument(help="What you want; piped stdin or a conversation without it.")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(help="What you want; piped stdin or a conversation without it.")
+    ] = None,
     model: opt.Model = None,
     functions: opt.Functions = None,
     tools: opt.Tools = None,

@@ -144,7 +144,10 @@ def _gpu_problem(found: tuple[Device, ...]) -> Iterator[tuple[str, str]]:
         return
     install = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
     if shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
-        yield "There is an NVIDIA GPU, but this llama.cpp was built without CUDA.", f"CMAKE_ARGS=-DGGML_CUDA=on {install}"
+        yield (
+            "There is an NVIDIA GPU, but this llama.cpp was built without CUDA.",
+            f"CMAKE_ARGS=-DGGML_CUDA=on {install}",
+        )
     elif sys.platform == "darwin" and platform.machine() == "arm64":
         yield "This llama.cpp was built without Metal.", f"CMAKE_ARGS=-DGGML_METAL=on {install}"
     elif Path("/opt/rocm").exists():

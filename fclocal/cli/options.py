@@ -11,7 +11,8 @@ import typer
 from fclocal.errors import UsageError
 
 Model: TypeAlias = Annotated[
-    str | None, typer.Option("--model", metavar="NAME|PATH[:QUANT]", help="Model to use (default: the built-in starter).")
+    str | None,
+    typer.Option("--model", metavar="NAME|PATH[:QUANT]", help="Model to use (default: the built-in starter)."),
 ]
 Functions: TypeAlias = Annotated[
     list[Path] | None,

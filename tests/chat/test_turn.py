@@ -70,7 +70,7 @@ async def turn_of(
     return session, seen, log
 
 
-def allow(**changes: object):  # noqa: ANN201  # a callback
+def allow(**changes: object):  # a callback
     async def decide(waiting: Waiting) -> Decision | Answer:
         assert isinstance(waiting, ApprovalNeeded)
         return Decision(allow=True, **changes)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from fclocal.__main__ import main
+from fclocal.cli.help import render
 
 WEATHER = {
     "function": "get_weather",
@@ -123,6 +127,25 @@ def test_what_needs_permission_does_not_run_without_a_terminal(home: dict[str, s
     assert b"Nobody was there to allow it" in done.stderr
 
 
+def run_here(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    home: dict[str, str],
+    words: list[str],
+    stdin: bytes,
+) -> tuple[int, str, str]:
+    """`fclocal` in this process, which spares the start: exit code, stdout, stderr."""
+    for name in home:
+        if name.startswith(("FCLOCAL_", "HF_")):
+            monkeypatch.setenv(name, home[name])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
+    monkeypatch.setattr(sys, "argv", ["fclocal", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    output, story = capfd.readouterr()
+    return int(left.value.code or 0), output, story
+
+
 BROKEN = {"function": "broken", "arguments": [{"name": "x", "type": "no such type"}]}
 
 
@@ -135,13 +158,21 @@ BROKEN = {"function": "broken", "arguments": [{"name": "x", "type": "no such typ
         (json.dumps(BROKEN), "No function is left to offer", 2),
     ],
 )
-def test_bad_function_files(home: dict[str, str], tmp_path: Path, content: str, words: str, code: int) -> None:
+def test_bad_function_files(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    home: dict[str, str],
+    tmp_path: Path,
+    content: str,
+    words: str,
+    code: int,
+) -> None:
     file = tmp_path / "bad.json"
     file.write_text(content)
-    done = run(home, "call", "Hi", "--functions", str(file))
-    assert (done.returncode, done.stdout) == (code, b"")
-    assert words in done.stderr.decode()
-    assert len(done.stderr.decode().splitlines()) == 1
+    left, output, story = run_here(monkeypatch, capfd, home, ["call", "Hi", "--functions", str(file)], b"")
+    assert (left, output) == (code, "")
+    assert words in story
+    assert len(story.splitlines()) == 1
 
 
 def test_a_broken_schema_among_good_ones_is_set_aside_with_a_warning(home: dict[str, str], tmp_path: Path) -> None:
@@ -174,20 +205,32 @@ def test_a_broken_schema_among_good_ones_is_set_aside_with_a_warning(home: dict[
     ],
 )
 def test_bad_input_is_one_clear_refusal(
-    home: dict[str, str], words: list[str], stdin: bytes, code: int, said: str
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    home: dict[str, str],
+    words: list[str],
+    stdin: bytes,
+    code: int,
+    said: str,
 ) -> None:
-    done = run(home, *words, stdin=stdin)
-    assert (done.returncode, done.stdout) == (code, b"")
-    assert said in done.stderr.decode()
+    left, output, story = run_here(monkeypatch, capfd, home, words, stdin)
+    assert (left, output) == (code, "")
+    assert said in story and "Traceback" not in story
 
 
-def test_broken_model_files(home: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"<html>", b"GGUF\x01\x00\x00\x00", b"GGUF\x03\x00\x00\x00" + b"\xff" * 64])
+def test_broken_model_files(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    home: dict[str, str],
+    tmp_path: Path,
+    content: bytes,
+) -> None:
     file = tmp_path / "model.gguf"
-    for content in (b"", b"<html>", b"GGUF\x01\x00\x00\x00", b"GGUF\x03\x00\x00\x00" + b"\xff" * 64):
-        file.write_bytes(content)
-        done = run(home, "call", "Hi", "--model", str(file))
-        assert (done.returncode, done.stdout) == (4, b""), content
-        assert "model.gguf" in done.stderr.decode()
+    file.write_bytes(content)
+    left, output, story = run_here(monkeypatch, capfd, home, ["call", "Hi", "--model", str(file)], b"")
+    assert (left, output) == (4, "")
+    assert "model.gguf" in story and "Traceback" not in story
 
 
 VOCABULARY = Path(__file__).parents[3] / "shared" / "vocabs" / "ggml-vocab-llama-spm.gguf"
@@ -218,7 +261,5 @@ def test_ctrl_c_ends_a_long_reply_at_once(home: dict[str, str]) -> None:
 
 
 def test_help_is_what_the_command_line_says() -> None:
-    from fclocal.cli.help import render
-
     page = Path(sys.modules["fclocal.cli.help"].__file__ or "").with_name("help.txt")
     assert page.read_text("utf-8") == render(), "run: python -m fclocal.cli.help"
