@@ -14,7 +14,7 @@ from typing import TypeAlias
 from fclocal.errors import UsageError
 
 # Any JSON value. Containers are typed loosely on purpose: schemas are open-ended.
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = "Mapping[str, Json]"
 
 MAX_NAME = 128

@@ -31,7 +31,10 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Everything doctor knows. Memory and disk are in bytes; `problems` maps a sentence to its cure, `hints` are no problems yet."""
+    """Everything doctor knows.
+
+    Memory and disk are in bytes; `problems` maps a sentence to its cure, `hints` are no problems yet.
+    """
 
     versions: Mapping[str, str]
     backend: str

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def tokens(*pieces: bytes) -> list[Token]:
 def test_text_is_the_same_however_the_bytes_are_cut(data: bytes, cuts: list[int]) -> None:
     edges = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
     draft = Draft()
-    streamed = draft.add(tokens(*(data[start:end] for start, end in zip(edges, edges[1:], strict=False))))
+    streamed = draft.add(tokens(*(data[start:end] for start, end in pairwise(edges))))
     assert streamed + draft.finish() == data.decode("utf-8", "replace") == draft.text
 
 

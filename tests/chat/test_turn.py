@@ -185,7 +185,7 @@ async def test_functions_that_are_only_described_are_proposed() -> None:
 
 async def test_a_failing_function_is_data() -> None:
     tools = Counting(content="Timed out after 30 s", ok=False)
-    session, events, _ = await turn_of(scripted_model(say(to="Ann"), "It failed."), tools, allow())
+    _, events, _ = await turn_of(scripted_model(say(to="Ann"), "It failed."), tools, allow())
     assert [event.outcome for event in events if isinstance(event, CallFinished)] == ["failed"]
     assert events[-1] == TurnFinished("answered")
 
