@@ -122,14 +122,12 @@ def remote_header(hub: Hub, listing: Listing, file: RemoteFile) -> Header:
 
     def read(offset: int, size: int) -> bytes:
         nonlocal held
-        while offset + size > len(held) and len(held) < file.size:
-            ahead = max(len(held), HEADER_START, offset + min(size, HEADER_START) - len(held))
-            more = hub.read(listing.repo, listing.commit, file.name, len(held), min(ahead, file.size - len(held)))
+        while offset >= len(held) and len(held) < file.size:
+            ahead = min(max(len(held), HEADER_START), file.size - len(held))
+            more = hub.read(listing.repo, listing.commit, file.name, len(held), ahead)
             if not more:
                 break
             held += more
-            if offset + 8 <= len(held):
-                break
         return held[offset : offset + size]
 
     return parse_header(read, file_size=file.size, name=file.name)

@@ -171,7 +171,7 @@ def read_header(path: Path) -> Header:
 
 
 def parse_header(read: Read, *, file_size: int, name: str) -> Header:
-    """Parse a header through `read(offset, size)`, which may return fewer bytes only at the end of the file.
+    """Parse a header through `read(offset, size)`, which gives at most `size` bytes, none only at the end.
 
     `file_size` is that of the whole file, `name` is used in errors. Memory stays under 64 MB and time is bounded for
     any input. Raises ModelBroken.
@@ -273,8 +273,11 @@ class _Source:
         if self.at - self._start == 0 and size <= len(self._window):
             return
         window = self._read(self.at, min(max(size, _WINDOW), self._size - self.at))
-        if len(window) < size:
-            raise self._ended(size)
+        while len(window) < size:
+            more = self._read(self.at + len(window), size - len(window))
+            if not more:
+                raise self._ended(size)
+            window += more
         self._window, self._start = window, self.at
 
     def _ended(self, size: int) -> ModelBroken:
