@@ -20,6 +20,7 @@ COMMANDS = {
     "call": "fclocal.cli.call:call",
     "pull": "fclocal.cli.model_commands:pull",
     "list": "fclocal.cli.model_commands:list_models",
+    "show": "fclocal.cli.show:show",
     "remove": "fclocal.cli.model_commands:remove",
     "verify": "fclocal.cli.model_commands:verify",
     "catalog": "fclocal.cli.model_commands:catalog",
