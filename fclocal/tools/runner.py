@@ -21,6 +21,7 @@ GRACE_SECONDS = 2.0
 HEAD_BYTES = 30_000
 TAIL_BYTES = 15_000
 MAX_KEPT = 100
+MAX_KEPT_BYTES = 2**30
 _CHUNK = 2**20
 
 
@@ -96,7 +97,7 @@ def _shortened(result: FunctionResult) -> FunctionResult:
 def shortened(content: str, name: str) -> str:
     """`content`, or its head and tail with the whole of it in a private file when it is over MAX_CONTENT bytes.
 
-    The text says where. At most MAX_KEPT files are kept, the newest.
+    The text says where. At most MAX_KEPT such files of MAX_KEPT_BYTES together are kept, the newest.
     """
     if len(content) * 4 <= MAX_CONTENT or _byte_length(content) <= MAX_CONTENT:
         return content
@@ -165,7 +166,10 @@ def _kept(content: str, name: str) -> Path:
 
 
 def _forget_old(folder: Path) -> None:
+    kept_bytes = 0
     with suppress(OSError):
-        files = sorted(folder.glob("*.txt"), key=lambda file: file.stat().st_mtime_ns)
-        for file in files[:-MAX_KEPT]:
-            file.unlink(missing_ok=True)
+        dated = [(status.st_mtime_ns, status.st_size, file) for file in folder.glob("*.txt") if (status := file.stat())]
+        for count, (_, size, file) in enumerate(sorted(dated, reverse=True)):
+            kept_bytes += size
+            if count >= MAX_KEPT or (count > 0 and kept_bytes > MAX_KEPT_BYTES):
+                file.unlink(missing_ok=True)
