@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from fclocal.functions import Json
 from fclocal.messages import FunctionCall, FunctionResult
 
 Enforcement: TypeAlias = Literal["full", "partial", "none"]
@@ -81,6 +80,25 @@ class TextDelta:
     """More of the text reply."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """One reply token: its bytes, its natural log-probability (None when the grammar forced it), and the likeliest
+    tokens in its place with theirs."""
+
+    piece: bytes
+    logprob: float | None
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokensScored:
+    """The tokens that the next deltas are made of, when scores were asked for. `start` is the index of the first one
+    in the reply; what was said of later ones before no longer holds."""
+
+    start: int
+    tokens: tuple[TokenScore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +200,7 @@ class TurnFinished:
 
 ReplyEvent: TypeAlias = (
     PromptRead
+    | TokensScored
     | TextDelta
     | ThinkingDelta
     | CallStarted
@@ -190,6 +209,4 @@ ReplyEvent: TypeAlias = (
     | CallReady
     | ReplyFinished
 )
-Event: TypeAlias = (
-    ReplyEvent | CallWaiting | QuestionAsked | CallRunning | CallFinished | Notice | TurnFinished
-)
+Event: TypeAlias = ReplyEvent | CallWaiting | QuestionAsked | CallRunning | CallFinished | Notice | TurnFinished

@@ -5,6 +5,7 @@ Runs nothing and keeps no history; the loop over replies and functions is turn.p
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from fclocal.chat.assembly import Assembly, Identity, Retry
 from fclocal.chat.budget import Ledger, ledger, refuse_overflow
 from fclocal.chat.model import Model
 from fclocal.chat.offer import Offer, make_offer
-from fclocal.engine.request import Decoded, Prefilled, Request, Sampling, Stopped
+from fclocal.engine.request import Decoded, Prefilled, Request, Sampling, Stopped, Token
 from fclocal.errors import BadCall
-from fclocal.events import FinishReason, PromptRead, ReplyEvent, ReplyFinished
+from fclocal.events import FinishReason, PromptRead, ReplyEvent, ReplyFinished, TokenScore, TokensScored
 from fclocal.functions import Function, JsonObject
 from fclocal.grammar.calls import THINK_CLOSE, THINK_OPEN, Choice, TurnGrammar, json_grammar, narrow, turn_grammar
 from fclocal.messages import Message
@@ -27,7 +28,8 @@ MAX_RETRIES = 3
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
     """What to reply to and how. `allowed` names the functions that may be called (None: all offered), `thinking` admits
-    `<think>...</think>` first, `schema` constrains a text reply to JSON that matches it (response_format)."""
+    `<think>...</think>` first, `schema` constrains a text reply to JSON that matches it (response_format), `scores` asks for
+    TokensScored with `top_logprobs` alternatives."""
 
     messages: tuple[Message, ...]
     functions: tuple[Function, ...] = ()
@@ -39,6 +41,7 @@ class ReplyRequest:
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
     schema: JsonObject | None = None
+    scores: bool = False
     top_logprobs: int = 0
 
 
@@ -53,20 +56,20 @@ async def reply(model: Model, request: ReplyRequest) -> AsyncGenerator[ReplyEven
     Raises ContextFull when the prompt leaves no room, UsageError for a choice that cannot be made, and BadCall when a
     call was cut off or stayed invalid after three retries. An unfinished call is never given as a call.
     """
-    offer = make_offer(request.functions, request.choice)
-    book = _prompt(model, request, offer)
-    grammar = _grammar(model, request, offer)
+    offer, book, grammar = await asyncio.to_thread(_prepare, model, request)
     refuse_overflow(book, context=model.engine.context, reserve=grammar.reserve if grammar else 0)
     identity = Identity(model.name, model.sha256, model.quant, model.dialect.name, request.sampling.seed)
     assembly = Assembly(model.dialect, offer, identity, request.messages)
     tries = _Tries(model, offer)
-    generation = model.engine.generate(_request(request, book, grammar), stop_tokens=_stop_tokens(model))
+    generation = model.engine.generate(_request(request, book, grammar), stop_tokens=stop_tokens(model))
     async with aclosing(generation):
         async for step in generation:
             match step:
                 case Prefilled(done=done, total=total):
                     yield PromptRead(done, total)
-                case Decoded(tokens=tokens):
+                case Decoded(start=start, tokens=tokens):
+                    if request.scores:
+                        yield TokensScored(start, tuple(_score(token, model) for token in tokens))
                     for event in assembly.add(tokens):
                         yield event
                 case Stopped(reason=reason, timings=timings):
@@ -111,6 +114,12 @@ class _Tries:
         return retry.keep_call, narrow(schema, kept=kept, syntax=syntax, special=_special(self._model)).lark
 
 
+def _prepare(model: Model, request: ReplyRequest) -> tuple[Offer, Ledger, TurnGrammar | None]:
+    """Everything before the engine; hundreds of functions take seconds to compile, so not on the event loop."""
+    offer = make_offer(request.functions, request.choice)
+    return offer, _prompt(model, request, offer), _grammar(model, request, offer)
+
+
 def _prompt(model: Model, request: ReplyRequest, offer: Offer) -> Ledger:
     functions = () if request.choice == "none" else offer.functions
     segments = model.dialect.render(request.messages, functions, eos=model.engine.eos)
@@ -141,10 +150,15 @@ def _special(model: Model) -> frozenset[str]:
     return frozenset(text for text in model.engine.special_texts if text and text in written)
 
 
-def _stop_tokens(model: Model) -> frozenset[int]:
+def stop_tokens(model: Model) -> frozenset[int]:
     """The end tokens of dialect and catalog entry, where the vocabulary has them."""
     known = (text for text in model.stop if text in model.engine.special_texts)
     return frozenset(model.engine.tokenize(text, special=True)[0] for text in known)
+
+
+def _score(token: Token, model: Model) -> TokenScore:
+    top = tuple((model.engine.detokenize((other,)), logprob) for other, logprob in token.top)
+    return TokenScore(token.piece, token.logprob, top)
 
 
 def _request(request: ReplyRequest, book: Ledger, grammar: TurnGrammar | None) -> Request:
