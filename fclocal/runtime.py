@@ -18,6 +18,7 @@ from fclocal.engine.engine import Engine
 from fclocal.errors import UsageError
 from fclocal.functions import Function, parse_functions, refuse_duplicates
 from fclocal.models.catalog import load_catalog
+from fclocal.models.load_plan import here, plan_load, slow_notice
 from fclocal.models.names import STARTER, ModelSource, resolve
 from fclocal.models.store import Store
 from fclocal.native.gguf import LongArray, read_array
@@ -120,14 +121,15 @@ def read_functions(files: tuple[Path, ...]) -> tuple[Function, ...]:
 @asynccontextmanager
 async def open_model(chosen: Chosen, options: Options, *, progress: Progress | None = None) -> AsyncIterator[Model]:
     """Load the weights. Raises ModelBroken, OutOfMemory."""
-    source = chosen.source
+    source, store = chosen.source, Store()
+    fit = plan_load(source, here(), context=options.context, gpu_layers=options.gpu_layers)
     async with AsyncExitStack() as stack:
-        digest = asyncio.to_thread(Store().file_sha256, source.path)
+        digest = asyncio.to_thread(store.file_sha256, source.path)
         engine = await stack.enter_async_context(
             await Engine.open(
                 source.path,
                 context=options.context,
-                gpu_layers=-1 if options.gpu_layers is None else options.gpu_layers,
+                gpu_layers=fit.gpu_layers,
                 sequences=options.sequences,
                 adapters=tuple((path, 1.0) for path in options.adapters),
                 kv_overrides=source.overrides,
@@ -136,7 +138,17 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
             )
         )
         stop = tuple(dict.fromkeys((*chosen.dialect.stop, *source.stop)))
+        store.mark_used(source.path)
         yield Model(source.name, engine, chosen.dialect, await digest, source.quant, stop)
+
+
+def _slow(chosen: Chosen, options: Options) -> tuple[str, ...]:
+    """A sentence when the GPU cannot hold the whole model."""
+    machine = here()
+    if not machine.gpus:
+        return ()
+    fit = plan_load(chosen.source, machine, context=options.context, gpu_layers=options.gpu_layers)
+    return tuple(filter(None, [slow_notice(fit, machine)]))
 
 
 async def open_tools(
@@ -160,11 +172,12 @@ async def open_runtime(
     """Everything, ready to use; closed in reverse order. `toolsets` come before those that the options name."""
     config = settings()
     chosen = choose(options, config)
+    slow = _slow(chosen, options)
     async with AsyncExitStack() as stack:
         toolbox = await open_tools(options, config, stack, own=toolsets)
         functions = tuple(tool.function for tool in await toolbox.list())
         set_aside = make_offer(functions, "auto").notes if functions else ()
         model = await stack.enter_async_context(open_model(chosen, options, progress=progress))
         policy = Policy(mode=config.approval.mode, rules=config.approval.rules)
-        notices = (*chosen.notices, *toolbox.notices, *set_aside)
+        notices = (*chosen.notices, *slow, *toolbox.notices, *set_aside)
         yield Runtime(model, chosen, toolbox, policy, config, notices)

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 
 from fclocal.cli.rim import say
 from fclocal.escapes import visible
-from fclocal.models.fit import Fit, Gpu, Machine
-from fclocal.models.machine import this_machine
+from fclocal.models.fit import Fit, Machine
 
 
 def machine() -> Machine:
     """This machine's free memory and the GPUs that llama.cpp can use."""
-    from fclocal.native.devices import devices  # deferred: loads llama.cpp
+    from fclocal.models.load_plan import here  # deferred: loads llama.cpp
 
-    gpus = [Gpu(one.description or one.name, one.free, one.total) for one in devices() if one.kind in ("gpu", "igpu")]
-    return this_machine(gpus)
+    return here()
 
 
 def emit(value: object) -> None:

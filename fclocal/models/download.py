@@ -198,7 +198,7 @@ def _complete(job: Fetch, part: Path) -> str:
                 failures = 0 if line.at - before >= 1 << 16 else failures + 1
                 if failures >= PATIENCE:
                     raise
-                job.sleep(max(broken.wait, 0.5 * 2 ** min(failures, 4) if failures else 0.1))
+                job.sleep(max(broken.wait, 0.25 * 2 ** min(failures, 4) if failures else 0.1))
             if failures >= PATIENCE:
                 raise NetworkError(f"The server keeps refusing to send {job.file.name}.", "Try again later.")
         file.flush()

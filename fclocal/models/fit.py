@@ -186,9 +186,12 @@ def _plan(
     cells = -(-context // CONTEXT_STEP) * CONTEXT_STEP
     costs = [size + int(kv * cells * KV_BYTES[kv_type]) for size, kv in zip(sizes.layers, sizes.kv, strict=True)]
     compute, count = compute_bytes(sizes), len(costs)
-    free = [max(0, gpu.free - MARGIN - compute) for gpu in machine.gpus]
+    # Who names a number of layers takes the margin upon himself.
+    margin = MARGIN if gpu_layers is None else 0
+    free = [max(0, gpu.free - margin - compute) for gpu in machine.gpus]
     room = _placed(costs, sizes.other, free)
-    layers = room if gpu_layers is None else (count + 1 if gpu_layers < 0 else min(gpu_layers, count + 1))
+    wanted = room if gpu_layers is None else (count + 1 if gpu_layers < 0 else min(gpu_layers, count + 1))
+    layers = wanted if machine.gpus else 0
     offloaded = sum(costs[count - min(layers, count) :]) + (sizes.other if layers > count else 0)
     on_gpu = offloaded + compute if layers else 0
     repacked = sizes.repacked * (count - min(layers, count)) // count if machine.repacks else 0

@@ -350,6 +350,24 @@ def test_full_disk_is_said_before_and_leaves_nothing(job: Fetch, monkeypatch: py
     assert list(job.folder.blobs.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small disk needs root on Linux")
+def test_really_full_disk_leaves_no_bytes(job: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("this container may not mount")
+    try:
+        job = replace(job, folder=repo_folder(REPO, root=disk))
+        with pytest.raises(DiskError, match="free"):
+            fetch(job)
+        monkeypatch.setattr("fclocal.models.download.require_space", lambda *_, **__: None)
+        with pytest.raises(DiskError, match="full"):
+            fetch(job)
+        assert list(job.folder.blobs.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_cache_that_cannot_be_written_is_said(hub: Hub, fake: FakeHub, model: bytes, tmp_path: Path) -> None:
     fake.add(REPO).files[NAME] = model
     (tmp_path / "hub").write_text("a file where the cache should be")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fclocal.errors import ModelBroken
+from fclocal.errors import ModelBroken, OutOfMemory
 from fclocal.models.fit import (
     MARGIN,
     Gpu,
@@ -20,8 +20,9 @@ from fclocal.models.fit import (
     plan,
     sizes_of,
 )
+from fclocal.models.load_plan import plan_load, slow_notice
 from fclocal.models.machine import this_machine
-from fclocal.models.names import starter_path
+from fclocal.models.names import ModelSource, source_from_file, starter_path
 from fclocal.native.gguf import read_header
 from fclocal.native.hyperparameters import hyperparameters
 from fclocal.native.probe import measure, parse_log
@@ -104,8 +105,12 @@ def test_some_layers_on_a_small_gpu_within_its_margin() -> None:
     assert 0 < found.gpu_layers < 24
     assert found.fits
     assert found.on_gpu <= gpu.free - MARGIN
-    one_more = plan(SMALL, Machine(16 * GIB, (gpu,)), context=16_384, gpu_layers=found.gpu_layers + 1)
-    assert not one_more.fits
+    everything = plan(SMALL, Machine(16 * GIB, (gpu,)), context=16_384, gpu_layers=-1)
+    assert not everything.fits
+
+
+def test_layers_that_were_asked_for_do_nothing_without_a_gpu() -> None:
+    assert plan(SMALL, Machine(8 * GIB), context=4096, gpu_layers=-1) == plan(SMALL, Machine(8 * GIB), context=4096)
 
 
 def test_two_gpus_hold_more_than_one() -> None:
@@ -146,6 +151,30 @@ def test_compressed_and_missing_caches(tmp_path: Path) -> None:
     path.write_bytes(gguf(dict(LLAMA) | {"llama.attention.head_count_kv": [0, 2]}))
     header = read_header(path)
     assert sizes_of(header, hyperparameters(header, name="x")).kv == (0, 64)
+
+
+def source(tmp_path: Path) -> ModelSource:
+    path = tmp_path / "small-Q4_0.gguf"
+    path.write_bytes(gguf())
+    return source_from_file(path)
+
+
+def test_loading_is_refused_with_numbers_before_it_is_tried(tmp_path: Path) -> None:
+    small = source(tmp_path)
+    assert plan_load(small, Machine(GIB), context=None, gpu_layers=None).context == 4096
+    with pytest.raises(OutOfMemory, match="--context 4096"):
+        plan_load(small, Machine(GIB), context=100_000_000, gpu_layers=None)
+    with pytest.raises(OutOfMemory, match="smaller model"):
+        plan_load(small, Machine(1000), context=None, gpu_layers=None)
+    with pytest.raises(OutOfMemory, match="--gpu-layers auto"):
+        plan_load(small, Machine(GIB, (Gpu("g", 1000, 1000),)), context=4096, gpu_layers=-1)
+
+
+def test_slow_plans_are_said(tmp_path: Path) -> None:
+    machine = Machine(8 * GIB, (Gpu("g", 1000, 1000),))
+    fit = plan(SMALL, machine, context=4096)
+    assert "CPU" in str(slow_notice(fit, machine))
+    assert slow_notice(fit, Machine(8 * GIB)) is None
 
 
 def test_this_machine_has_memory() -> None:
