@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from fclocal.functions import Json
 from fclocal.grammar.cases import key
-from fclocal.grammar.expand import TooMuchWork, meaningful
+from fclocal.grammar.expand import TooMuchWork
 from fclocal.grammar.patterns import searcher
 from fclocal.grammar.plan import ListPlan, LiteralPlan, NumberPlan, ObjectPlan, Plan, Planner, TextPlan
 from fclocal.grammar.probe import short_texts
@@ -29,8 +29,10 @@ from fclocal.grammar.shapes import (
 from fclocal.grammar.source import Conjunction
 
 RECURSION = 3
-MAX_LEVELS = 64
-MAX_SHAPES = 20_000
+MAX_LEVELS = 150
+MAX_SIZE = 1 << 16
+MAX_OPTIONAL = 300
+MAX_SHAPES = 8_000
 MAX_COUNTED = 2_000
 MAX_UNIQUE = 48
 
@@ -44,18 +46,20 @@ class Builder:
         self.notes = planner.notes
         self.narrow = narrow
         self.recursive: set[str] = set()
+        self._weight = 0
         self._known: dict[tuple[Conjunction, int], Shape | None] = {}
         self._back: set[tuple[Conjunction, Conjunction]] = set()
 
     def build(self, conjunction: Conjunction) -> Shape | None:
         """The shape of all values of the conjunction; None when there is none. Raises TooMuchWork."""
-        root = meaningful(conjunction)
+        root = self.planner.expansion.meaningful(conjunction)
         self._find_cycles(root)
         for fuel in (RECURSION, 1, 0) if self._back else (0,):
             self._known.clear()
+            self._weight = 0
             try:
                 return self._shape(root, fuel)
-            except TooMuchWork:
+            except (TooMuchWork, RecursionError):
                 if fuel == 0:
                     raise
         return None
@@ -90,10 +94,11 @@ class Builder:
     def _shape(self, conjunction: Conjunction, fuel: int) -> Shape | None:
         at = (conjunction, fuel)
         if at not in self._known:
-            if len(self._known) > MAX_SHAPES:
+            if self._weight > MAX_SHAPES:
                 raise TooMuchWork
+            self._weight += 1
             found = (self._of_plan(plan, conjunction, fuel) for plan in self.planner.plans(conjunction))
-            self._known[at] = either([shape for shape in found if shape is not None])
+            self._known[at] = either([shape for shape in found if shape is not None and shape.extent.size <= MAX_SIZE])
         return self._known[at]
 
     def _below(self, conjunction: Conjunction, parent: Conjunction, fuel: int) -> Shape | None:
@@ -180,12 +185,15 @@ class Builder:
 
     def _object(self, plan: ObjectPlan, conjunction: Conjunction, fuel: int) -> Shape | None:
         members: list[Member] = []
+        self._weight += len(plan.members)
         for name, inner, required in plan.members:
             shape = self._below(inner, conjunction, fuel)
             if shape is not None:
                 members.append(Member(name, shape, required))
             elif required:
                 return None
+            if len(members) > MAX_OPTIONAL and sum(not member.required for member in members) > MAX_OPTIONAL:
+                raise TooMuchWork
         extras: list[Extra] = []
         for keys, inner in plan.extras:
             key_shape, value = self._text(keys), self._below(inner, conjunction, fuel)
@@ -278,14 +286,15 @@ def items(
     matches: int = 0,
 ) -> Items:
     """The shape of a list."""
-    least: list[Json] = [shape.extent.least for shape in first[:shortest]]
     if unique and isinstance(rest, Literals):
-        least = sorted(rest.values, key=length)[:shortest]
+        least: list[Json] = sorted(rest.values, key=length)[:shortest]
+        size = length(least)
     else:
-        least += [match.extent.least] * matches if match else []
-        least += [rest.extent.least] * (shortest - len(least)) if rest else []
+        needed = [*first[:shortest], *([match] * matches if match else [])]
+        needed += [rest] * (shortest - len(needed)) if rest else []
+        least = [shape.extent.least for shape in needed]
+        size = 2 + sum(shape.extent.size + 2 for shape in needed)
     parts = [*first, *(shape for shape in (rest, match) if shape is not None)]
-    size = length(least)
     deepest = max((shape.extent.closing for shape in parts), default=0)
     return Items(first, rest, shortest, longest, unique, match, matches, Extent(least, size, size + deepest + 2))
 
@@ -294,7 +303,9 @@ def fields(
     members: tuple[Member, ...], extras: tuple[Extra, ...], fewest: int, most: int | None, least: dict[str, Json]
 ) -> Fields:
     """The shape of an object whose shortest value is `least`."""
-    size = length(least)
+    size = 2 + sum(length(member.key) + member.shape.extent.size + 4 for member in members if member.key in least)
+    declared = {member.key for member in members}
+    size += sum(length(name) + extras[0].value.extent.size + 4 for name in least if name not in declared)
     after = 0
     closing = size
     for member in reversed(members):

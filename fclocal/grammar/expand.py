@@ -19,6 +19,7 @@ from fclocal.grammar.source import NEVER, BrokenSchema, Conjunction, Place, Sour
 MAX_CASES = 64
 MAX_BRANCHES = 512
 MAX_PAIRS = 12
+MAX_TRIAL = 1_500
 MAX_WORK = 30_000
 
 
@@ -47,11 +48,26 @@ class Expansion:
 
     def cases(self, conjunction: Conjunction) -> tuple[Case, ...]:
         """Every case of the conjunction; none when nothing satisfies it. Raises TooMuchWork and BrokenSchema."""
-        conjunction = meaningful(conjunction)
+        conjunction = self.meaningful(conjunction)
         if conjunction not in self._known:
-            start = [(place, ()) for place in conjunction]
-            self._known[conjunction] = tuple(self._explore(Case(), start, (), taken=1))
+            self._known[conjunction] = self._all_cases(conjunction)
         return self._known[conjunction]
+
+    def _all_cases(self, conjunction: Conjunction) -> tuple[Case, ...]:
+        """Every choice made where that gives few cases; else some choices are left out."""
+        start: list[tuple[Place, Conjunction]] = [(place, ()) for place in conjunction]
+        before = self.work
+        found: list[Case] = []
+        for case in self._explore(Case(), start, (), taken=None):
+            found.append(case)
+            if len(found) > MAX_CASES or self.work - before > MAX_TRIAL:
+                return tuple(self._explore(Case(), start, (), taken=1))
+        return tuple(found)
+
+    def meaningful(self, conjunction: Conjunction) -> Conjunction:
+        """The conjunction with references followed, without the places that say nothing and without repetitions."""
+        settled = (self.source.settled(place) for place in conjunction)
+        return tuple(dict.fromkeys(place for place in settled if _says_something(place.schema)))
 
     def satisfiable(self, conjunction: Conjunction, *, levels: int = 3) -> bool:
         """Whether a value may exist, looking at required keys a few levels deep."""
@@ -71,7 +87,7 @@ class Expansion:
             hits = [part.properties[name]] if name in part.properties else []
             hits += [place for pattern, place in part.patterns.items() if _found(pattern, name)]
             found += [place for place in hits or [part.others] if place is not None]
-        return meaningful(tuple(dict.fromkeys(found)))
+        return self.meaningful(tuple(found))
 
     def _required_exist(self, case: Case, levels: int) -> bool:
         if levels == 0:
@@ -83,7 +99,7 @@ class Expansion:
         return True
 
     def _explore(
-        self, case: Case, todo: Sequence[tuple[Place, Conjunction]], choices: Sequence[Choice], *, taken: int
+        self, case: Case, todo: Sequence[tuple[Place, Conjunction]], choices: Sequence[Choice], *, taken: int | None
     ) -> Iterator[Case]:
         waiting = list(todo)
         open_choices = list(choices)
@@ -98,24 +114,20 @@ class Expansion:
             yield case
             return
         choice = open_choices.pop(0)
-        most = max(MAX_CASES, MAX_BRANCHES if taken == 1 else 0)
-        if taken * len(choice.ways) > most:
+        most = MAX_BRANCHES if taken == 1 else MAX_CASES
+        if taken is not None and taken * len(choice.ways) > most:
             case.left[choice.pointer] = choice.keyword
             yield from self._explore(case, (), open_choices, taken=taken)
             return
         for way in choice.ways:
             branch = [(place, choice.chain) for place in way]
-            yield from self._explore(case.fork(), branch, open_choices, taken=taken * len(choice.ways))
+            after = None if taken is None else taken * len(choice.ways)
+            yield from self._explore(case.fork(), branch, open_choices, taken=after)
 
     def _count(self) -> None:
         self.work += 1
         if self.work > MAX_WORK:
             raise TooMuchWork
-
-
-def meaningful(conjunction: Conjunction) -> Conjunction:
-    """The conjunction without the places that say nothing and without repetitions."""
-    return tuple(dict.fromkeys(place for place in conjunction if _says_something(place.schema)))
 
 
 def _says_something(schema: JsonObject) -> bool:
@@ -323,8 +335,9 @@ class _Reader:
 
     def _dependent(self, keyword: str, name: str, needed: Json) -> Ways:
         """Either the key is not there (or the value is no object), or it is, and what it needs is there, too."""
-        kinds = ["null", "boolean", "number", "string", "array"]
-        without: tuple[JsonObject, ...] = ({"type": "object", ABSENT: [name]}, {"type": kinds})
+        without: list[JsonObject] = [{"type": "object", ABSENT: [name]}]
+        if self.case.kinds != {"object"}:
+            without.append({"type": ["null", "boolean", "number", "string", "array"]})
         present: JsonObject = {"type": "object", "required": [name, *as_names(needed)]}
         more = () if as_list(needed) or needed == [] else (self._child(keyword, name),)
         ways = [(self._made(f"{keyword} {name} {index}", schema, keyword),) for index, schema in enumerate(without)]

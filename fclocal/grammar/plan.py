@@ -13,7 +13,7 @@ from typing import TypeAlias
 from fclocal.functions import Json
 from fclocal.grammar.cases import Case, ListPart, ObjectPart, key
 from fclocal.grammar.drafts import TooManySteps, place_accepts
-from fclocal.grammar.expand import Expansion, meaningful
+from fclocal.grammar.expand import Expansion
 from fclocal.grammar.formats import CHECKS, GRAMMAR_PATTERNS, INTEGER_RANGES, PLAIN_PATTERNS, is_known
 from fclocal.grammar.keywords import ASSERTIONS
 from fclocal.grammar.patterns import Unportable, for_grammar, searcher
@@ -100,7 +100,7 @@ class Planner:
 
     def plans(self, conjunction: Conjunction) -> tuple[Plan, ...]:
         """The plans whose values together are those of the conjunction."""
-        conjunction = meaningful(conjunction)
+        conjunction = self.expansion.meaningful(conjunction)
         if conjunction not in self._known:
             found = [plan for case in self.expansion.cases(conjunction) for plan in self._case(case)]
             self._known[conjunction] = tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
@@ -254,18 +254,21 @@ class Planner:
         first: list[Conjunction] = []
         for index in range(min(count, HARD_ITEMS)):
             found = (part.first[index] if index < len(part.first) else part.rest for part in parts)
-            inner = meaningful(tuple(place for place in found if place is not None))
+            inner = self.expansion.meaningful(tuple(place for place in found if place is not None))
             if not self.expansion.satisfiable(inner, levels=1):
                 most = index if most is None else min(most, index)
                 break
             first.append(inner)
-        rest: Conjunction | None = meaningful(tuple(part.rest for part in parts if part.rest is not None))
+        rest: Conjunction | None = self.expansion.meaningful(
+            tuple(part.rest for part in parts if part.rest is not None)
+        )
         if rest is not None and not self.expansion.satisfiable(rest, levels=1):
             rest = None
             most = len(first) if most is None else min(most, len(first))
         longest = most
         if longest is None:
-            longest = max(MAX_ITEMS, case.fewest_items, len(first))
+            needed = sum(contains.fewest for contains in case.contains)
+            longest = max(MAX_ITEMS, case.fewest_items, len(first) + needed)
             self.notes.caps[f"{where}/maxItems"] = longest
         if longest > HARD_ITEMS:
             longest = max(HARD_ITEMS, case.fewest_items)
@@ -289,7 +292,7 @@ class Planner:
             self._leave(case, "contains")
         if rest is None or case.unique:
             return None, 0
-        return meaningful((*rest, wanted[0].place)), wanted[0].fewest
+        return self.expansion.meaningful((*rest, wanted[0].place)), wanted[0].fewest
 
     def _object(self, case: Case) -> Iterator[ObjectPlan]:
         parts = [*case.objects, *self._unevaluated_properties(case)]
@@ -347,7 +350,7 @@ class Planner:
             yield from self._pattern_extra(case, parts, keys, pattern)
         if not self._extras_open(parts):
             return
-        everything = meaningful((*others, *(place for place in patterns.values() if place is not None)))
+        everything = self.expansion.meaningful((*others, *(place for place in patterns.values() if place is not None)))
         if self.expansion.satisfiable(everything, levels=1):
             yield keys, everything
 
@@ -359,7 +362,7 @@ class Planner:
         for part in parts:
             hits = [place for other, place in part.patterns.items() if other == pattern or not _apart(other, pattern)]
             found += [place for place in hits or [part.others] if place is not None]
-        value = meaningful(tuple(found))
+        value = self.expansion.meaningful(tuple(found))
         where = next((part.chain[-1] for part in parts if pattern in part.patterns), None)
         at = where.at("patternProperties", pattern) if where else ""
         if searcher(pattern) is None:

@@ -134,31 +134,28 @@ class _Object:
         self.before_end = before_end
         self.comma = "," if before_key else ", "
         self.ceiling = max(shape.fewest, shape.most or 0, 1)
-        self._known: dict[tuple[int, int], str | None] = {}
 
     def body(self) -> str:
-        found = self._state(0, 0)
-        assert found is not None
-        return found
+        """The rule's body; from the last member to the first, so that depth does not grow with their number."""
+        states: list[str | None] = [self._end(written) for written in range(self.ceiling + 1)]
+        for index in range(len(self.shape.members) - 1, -1, -1):
+            reachable = min(index, self.ceiling)
+            states = [self._member(index, written, states) for written in range(reachable + 1)]
+        assert states[0] is not None
+        return states[0]
 
-    def _state(self, index: int, written: int) -> str | None:
-        """What may follow; None when the object cannot be brought to an end from here."""
-        at = (index, written)
-        if at not in self._known:
-            self._known[at] = self._end(written) if index == len(self.shape.members) else self._member(index, written)
-        return self._known[at]
-
-    def _member(self, index: int, written: int) -> str | None:
+    def _member(self, index: int, written: int, following: list[str | None]) -> str | None:
+        """What may follow with this member next; None when the object cannot be brought to an end from here."""
         member = self.shape.members[index]
         full = self.shape.most is not None and written >= self.shape.most
         options: list[str] = []
-        after = None if full else self._state(index + 1, min(written + 1, self.ceiling))
+        after = None if full else following[min(written + 1, self.ceiling)]
         if after is not None:
             options.append(
                 f"{quote(self._key(member, written))} {self.rules.one_line(member.shape)} {self._reference(after)}"
             )
         if not member.required:
-            without = self._state(index + 1, written)
+            without = following[written]
             if without is not None:
                 options.append(self._reference(without) if options else without)
         return " | ".join(options) or None

@@ -104,7 +104,7 @@ def _compile(text: str, *, arguments: bool) -> CompiledSchema:
         root = (*root, _arguments_object(source))
     try:
         compiled = _take_apart(schema, source, root, arguments=arguments)
-    except TooMuchWork:
+    except (TooMuchWork, RecursionError):
         compiled = None
     if compiled is None or refusal(_start(compiled)):
         compiled = _open_value(schema, arguments=arguments)
@@ -123,7 +123,7 @@ def _slim(text: str, *, arguments: bool) -> Shape | None:
     root = (source.root, _arguments_object(source)) if arguments else (source.root,)
     try:
         return Builder(Planner(Expansion(source), Notes(), narrow=True), narrow=True).build(root)
-    except TooMuchWork:
+    except (TooMuchWork, RecursionError):
         return None
 
 
@@ -194,7 +194,7 @@ def _why_nothing(source: Source, expansion: Expansion, root: Conjunction) -> str
     kinds = {kind for case in expansion.cases((source.root,)) for kind in case.kinds}
     if len(root) > 1 and kinds and "object" not in kinds:
         return f"its type is {' or '.join(sorted(kinds))}, not object"
-    return "no arguments can satisfy it"
+    return "no arguments of reasonable length can satisfy it"
 
 
 def _enforcing(expansion: Expansion, left: Mapping[str, str]) -> tuple[str, ...]:
@@ -207,8 +207,7 @@ def _enforcing(expansion: Expansion, left: Mapping[str, str]) -> tuple[str, ...]
                 if not any(
                     where == out
                     or where.startswith(f"{out}/")
-                    or out.startswith(f"{where}/")
-                    and keyword == "dependentRequired"
+                    or (out.startswith(f"{where}/") and keyword == "dependentRequired")
                     for out in left
                 ):
                     found[where] = None

@@ -14,7 +14,7 @@ from referencing.jsonschema import DRAFT202012, specification_with
 
 from fclocal.errors import UsageError
 from fclocal.functions import Json, JsonObject
-from fclocal.grammar.keywords import MAX_LEVELS, draft, fault, subschemas
+from fclocal.grammar.keywords import ASSERTIONS, MAX_LEVELS, draft, fault, subschemas
 from fclocal.grammar.pointers import pointer
 
 MAX_PLACES = 40_000
@@ -59,6 +59,7 @@ class Source:
         self._places: dict[tuple[int, str], Place] = {}
         self._made: dict[tuple[object, ...], JsonObject] = {}
         self._kept: list[Json] = [schema]
+        self._settled: dict[Place, Place] = {}
         specification = specification_with(uri, default=DRAFT202012)
         registry: Registry[Json] = REGISTRY
         resource = specification.create_resource(schema)
@@ -94,6 +95,20 @@ class Source:
             raise BrokenSchema(f"{wrong} (at {reference[:80]})")
         local = reference[1:] if reference.startswith("#") else place.at(keyword)
         return self._place(found.contents, local, found.resolver)
+
+    def settled(self, place: Place) -> Place:
+        """Where a place that says nothing but `$ref` leads to in the end. Raises BrokenSchema for a circle."""
+        found = self._settled.get(place)
+        if found is None:
+            seen = {place}
+            found = place
+            while "$ref" in found.schema and (self.legacy or not (found.schema.keys() & ASSERTIONS) - {"$ref"}):
+                found = self.target(found, "$ref")
+                if found in seen:
+                    raise BrokenSchema(f"its reference at {place.pointer or 'the root'} leads back to itself")
+                seen.add(found)
+            self._settled[place] = found
+        return found
 
     def _place(self, schema: Json, where: str, resolver: Resolver[Json]) -> Place:
         known: JsonObject = schema if isinstance(schema, Mapping) else ALWAYS if schema else NEVER
