@@ -26,10 +26,15 @@ class SessionGone(Exception):
 
 @dataclass(slots=True)
 class Ending:
-    """Why a connection ended: the first reason stays. `hint` is what was seen before, when there is no reason."""
+    """Why a connection ended: the first reason stays. `hint` is what was seen before that.
+
+    `left` is whether it was us who went. `nothing_ran` is whether what was asked last cannot have reached the server.
+    """
 
     reason: str = ""
     hint: str = ""
+    left: bool = False
+    nothing_ran: bool = False
 
     def because(self, reason: str) -> None:
         """Say why, unless something came first."""

@@ -10,6 +10,7 @@ from fclocal.tools.mcp.config import Limits
 from fclocal.tools.mcp.connection import Ending
 
 EVENTS = "text/event-stream"
+SESSION = "mcp-session-id"
 
 
 class BoundedClient(httpx2.AsyncClient):
@@ -30,9 +31,17 @@ class BoundedClient(httpx2.AsyncClient):
         """Send and remember a refusal. Raises httpx2.HTTPError, also for a body that came compressed."""
         if request.method == "DELETE":
             request.extensions["timeout"] = httpx2.Timeout(self._limits.grace).as_dict()
-        response = await super().send(request, **options)  # type: ignore[arg-type]  # handed on as they came
+        self._ending.nothing_ran = False
+        try:
+            response = await super().send(request, **options)  # type: ignore[arg-type]  # handed on as they came
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            self._ending.nothing_ran = True
+            self._ending.because(f"it cannot be reached: {error}")
+            raise
         if response.status_code >= 400:
             self._ending.hint = f"it answered HTTP {response.status_code} {response.reason_phrase}".strip()
+        if response.status_code == 404 and SESSION in request.headers:
+            self._ending.nothing_ran = True
         if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
             await response.aclose()
             raise httpx2.DecodingError("The body is compressed although that was not asked for", request=request)

@@ -28,6 +28,7 @@ from fclocal.tools.mcp.process import ServerLog, redact, secrets_of
 State: TypeAlias = Literal["stopped", "starting", "ready", "failed"]
 
 MAX_REASON = 400
+MAX_SAID = 200
 CLOSE_GRACES = 6
 
 
@@ -114,6 +115,8 @@ class Server:
             self._fail("it has forgotten this session")
             raise
         except ConnectionLost:
+            if self._connection is connection:
+                self._fail("it closed the connection")
             await self._owner_ended()
             raise
         self._deaths = 0
@@ -188,7 +191,11 @@ class Server:
         else:
             self._deaths += 1
             hint = "" if self._was_ready else ending.hint
-            parts = (self.reason or ending.reason or "it ended", hint, self.log.last and f"it said: {self.log.last}")
+            parts = (
+                self.reason or ending.reason or "it ended",
+                hint,
+                self.log.last and f"it said: {self.log.last[:MAX_SAID]}",
+            )
             self.reason = visible(self.hide("; ".join(part for part in parts if part))).replace("\n", " ")[:MAX_REASON]
             self.state = "failed"
         self.log.close()

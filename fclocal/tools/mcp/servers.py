@@ -28,6 +28,7 @@ from fclocal.tools.mcp.trust import Approval, Approvals, fingerprint, launch_fin
 from fclocal.tools.toolset import Tool
 
 SEPARATOR = "__"
+MAX_SENTENCES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class McpServers:
         try:
             listing = await server.tools()
         except CallFailed as error:
-            self._set_aside[name] = (f"MCP server {name!r}: {self._shown(name, str(error))}.",)
+            self._set_aside[name] = self._shortened(name, (f"MCP server {name!r}: {error}.",))
             return False
         except ConnectionLost:
             return False
@@ -206,19 +207,19 @@ class McpServers:
     def _take(self, name: str, tools: Sequence[ServerTool], problems: Sequence[str]) -> None:
         """Keep what a server lists now; what it lists first is part of the approval of its launch."""
         functions: dict[str, Function] = {}
-        aside = [f"MCP server {name!r}: {self._shown(name, problem)}." for problem in problems]
+        aside = [f"MCP server {name!r}: {problem}." for problem in problems]
         for tool in tools:
             try:
                 function = self._function(name, tool)
             except UsageError as error:
-                aside.append(f"MCP server {name!r}: a tool is set aside: {self._shown(name, str(error))}")
+                aside.append(f"{error.sentence} It is set aside.")
                 continue
             if function.name in functions:
                 aside.append(f"MCP server {name!r}: a second tool named {function.name} is set aside.")
                 continue
             functions[function.name] = function
         self._listed[name] = tuple(functions.values())
-        self._set_aside[name] = tuple(aside)
+        self._set_aside[name] = self._shortened(name, aside)
         launch = launch_fingerprint(self._servers[name].config)
         approval = self._approvals.get(launch)
         if approval is not None and approval.tools is None:
@@ -226,7 +227,7 @@ class McpServers:
 
     def _function(self, name: str, tool: ServerTool) -> Function:
         if has_hidden(tool.name):
-            raise UsageError(f"{visible(tool.name)!r} hides characters in its name.")
+            raise UsageError(f"MCP server {name!r}: the tool '{visible(tool.name)}' hides characters in its name.")
         full = f"{self._prefixes[name]}{tool.name}"
         entry: JsonObject = {"name": full, "description": tool.description, "parameters": tool.schema}
         made = from_openai(entry, origin=f"MCP server {name!r}")
@@ -268,8 +269,11 @@ class McpServers:
         server = self._servers[name]
         return server.reason or f"it is {server.state}"
 
-    def _shown(self, name: str, text: str) -> str:
-        return visible(self._servers[name].hide(text)).rstrip(".")
+    def _shortened(self, name: str, sentences: Sequence[str]) -> tuple[str, ...]:
+        """What is set aside, safe to show; a server that lists much nonsense is given few lines."""
+        more = len(sentences) - MAX_SENTENCES
+        last = (f"MCP server {name!r}: {more} more tools are set aside.",) if more > 0 else ()
+        return (*(visible(self._servers[name].hide(text)) for text in sentences[:MAX_SENTENCES]), *last)
 
 
 @asynccontextmanager

@@ -37,8 +37,8 @@ from fclocal.tools.mcp.streams import Guard, Streams, stdio_streams
 
 MAX_PAGES = 100
 MAX_MESSAGE = 300
+CLOSED = "Connection closed"
 CHECKED_AS = "2025-11-25"
-SESSION_TERMINATED = "Session terminated"
 
 _RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
@@ -49,11 +49,18 @@ class SdkConnection:
     """A server that has shaken hands. Any task may call; only the one that opened it may leave it."""
 
     def __init__(
-        self, session: ClientSession, dispatcher: _Dispatcher, limits: Limits, on_changed: Callable[[], None]
+        self,
+        session: ClientSession,
+        dispatcher: _Dispatcher,
+        *,
+        limits: Limits,
+        ending: Ending,
+        on_changed: Callable[[], None],
     ) -> None:
         self._session = session
         self._dispatcher = dispatcher
         self._limits = limits
+        self._ending = ending
         self._on_changed = on_changed
         self._listener: asyncio.Task[None] | None = None
 
@@ -93,7 +100,7 @@ class SdkConnection:
             # Not `call_tool`, which runs the server's own output schema with `re` on the server's patterns.
             result = await self._session.send_request(request, _RESULT)
         except MCPError as error:
-            raise _failure(error) from None
+            raise SessionGone if self._ending.nothing_ran else _failure(error) from None
         except (ValidationError, RuntimeError) as error:
             raise CallFailed(f"The answer is not MCP: {_first_line(error)}") from None
         if isinstance(result, types.InputRequiredResult):
@@ -189,7 +196,7 @@ async def connect(
             dispatcher=dispatcher,
             message_handler=_Watch(on_changed),
             client_info=types.Implementation(name="fclocal", version=__version__),
-            read_timeout_seconds=limits.call + limits.grace,
+            read_timeout_seconds=limits.start + limits.call,
         )
         await stack.enter_async_context(session)
         try:
@@ -198,7 +205,7 @@ async def connect(
             raise _failure(error) from None
         except (RuntimeError, ValidationError) as error:
             raise CallFailed(f"it does not speak MCP: {_first_line(error)}") from None
-        connection = SdkConnection(session, dispatcher, limits, on_changed)
+        connection = SdkConnection(session, dispatcher, limits=limits, ending=ending, on_changed=on_changed)
         stack.push_async_callback(connection.close)
         yield connection
 
@@ -230,7 +237,7 @@ async def _shake_hands(session: ClientSession) -> None:
     try:
         await session.initialize()
     except MCPError as refused:
-        if refused.code in (types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT):
+        if refused.code == types.REQUEST_TIMEOUT or refused.message == CLOSED:
             raise
         try:
             await session.discover()
@@ -238,11 +245,10 @@ async def _shake_hands(session: ClientSession) -> None:
             raise refused from None
 
 
-def _failure(error: MCPError) -> CallFailed | ConnectionLost | SessionGone:
-    if error.code == types.CONNECTION_CLOSED:
+def _failure(error: MCPError) -> CallFailed | ConnectionLost:
+    # Servers use the same code for errors of their own.
+    if error.code == types.CONNECTION_CLOSED and error.message == CLOSED:
         return ConnectionLost()
-    if error.message == SESSION_TERMINATED:
-        return SessionGone()
     return CallFailed(error.message[:MAX_MESSAGE])
 
 

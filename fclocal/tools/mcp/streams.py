@@ -98,6 +98,7 @@ async def stdio_streams(
         try:
             yield inbound, outbound
         finally:
+            ending.left = True
             with anyio.CancelScope(shield=True):
                 inbound.close()
                 outbound.close()
@@ -120,13 +121,15 @@ async def _read(
                 except ValueError:
                     garbage += 1
                     log.write(b"on stdout, not MCP: " + line[:1000])
-                    if garbage == 1:
-                        ending.hint = "it wrote text that is not MCP on its stdout"
+                    ending.hint = "it wrote text that is not MCP on its stdout"
                     if garbage > limits.garbage_lines:
-                        ending.because("it writes text that is not MCP on its stdout")
+                        ending.because(f"more than {limits.garbage_lines} lines on its stdout are not MCP")
+                        ending.hint = ""
                         break
             else:
-                ending.because(await process.how_it_ended(EXIT_SECONDS))
+                how = await process.how_it_ended(EXIT_SECONDS)
+                if not ending.left:
+                    ending.because(how)
         except LineTooLong:
             ending.because(f"it sent a message longer than {limits.line:,} bytes")
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
