@@ -18,6 +18,7 @@ where each argument came from. Works offline with the built-in model. Without a 
 COMMANDS = {
     "chat": "fclocal.cli.chat:chat",
     "call": "fclocal.cli.call:call",
+    "serve": "fclocal.cli.serve:serve",
     "pull": "fclocal.cli.model_commands:pull",
     "list": "fclocal.cli.model_commands:list_models",
     "show": "fclocal.cli.show:show",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from fclocal.cli import options as opt
 
 
 def call(
+    ctx: typer.Context,
     prompt: Annotated[str | None, typer.Argument(help="What you want; piped stdin when left out.")] = None,
     model: opt.Model = None,
     functions: opt.Functions = None,
@@ -39,25 +41,10 @@ def call(
     from fclocal.cli.rim import leave, run
     from fclocal.cli.words import TurnWords
 
-    own = bool(functions or tools or mcp)
-    words = TurnWords(
-        model=model,
-        functions=functions,
-        tools=tools,
-        mcp=mcp,
-        builtin=builtin or (["none"] if own else ["default"]),
-        system=system,
-        dialect=dialect,
-        choice=choice,
-        missing=missing,
-        seed=seed,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        context=context,
-        gpu_layers=gpu_layers,
-        adapter=adapter,
-        verbose=verbose,
-    )
+    words = TurnWords.of(ctx.params)
+    if not builtin:
+        own = functions or tools or mcp
+        words = replace(words, builtin=["none"] if own else ["default"])
     if print_prompt:
         leave(lambda: prompt_only(prompt, words))
     run(make_call(prompt, words, as_json=as_json))

@@ -10,6 +10,7 @@ from fclocal.cli import options as opt
 
 
 def chat(
+    ctx: typer.Context,
     prompt: Annotated[
         str | None, typer.Argument(help="What you want; piped stdin or a conversation without it.")
     ] = None,
@@ -42,24 +43,7 @@ def chat(
     from fclocal.cli.rim import leave
     from fclocal.cli.words import TurnWords
 
-    words = TurnWords(
-        model=model,
-        functions=functions,
-        tools=tools,
-        mcp=mcp,
-        builtin=builtin,
-        system=system,
-        dialect=dialect,
-        choice=choice,
-        missing=missing,
-        seed=seed,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        context=context,
-        gpu_layers=gpu_layers,
-        adapter=adapter,
-        verbose=verbose,
-    )
+    words = TurnWords.of(ctx.params)
     if print_prompt:
         leave(lambda: prompt_only(prompt, words))
     leave(lambda: chat_once_or_on(prompt, words, as_json=as_json))

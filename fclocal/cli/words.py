@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import cast
+from typing import Any, Self, cast
 
 from fclocal.chat.decide import Missing
 from fclocal.chat.reply import ReplyRequest
@@ -36,6 +37,11 @@ class TurnWords:
     gpu_layers: str = "auto"
     adapter: list[Path] | None = None
     verbose: bool = False
+
+    @classmethod
+    def of(cls, typed: Mapping[str, Any]) -> Self:
+        """The shared options out of all that a command was given (Typer's `context.params`)."""
+        return cls(**{field.name: typed[field.name] for field in fields(cls)})
 
     def options(self) -> Options:
         """What to load and offer. Raises UsageError."""
