@@ -6,13 +6,14 @@ import asyncio
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from fclocal.engine.generation import Generation, Inbox
 from fclocal.engine.owner import Options, Owner
+from fclocal.engine.pieces import Pieces
 from fclocal.engine.request import Request
 from fclocal.engine.scheduler import Job, Scheduler
 from fclocal.errors import FclocalError, UsageError
@@ -32,8 +33,7 @@ class Engine:
         self._owner = owner
         self._model = model
         self._vocabulary = model.vocabulary
-        self._pieces: dict[int, bytes] = {}
-        self._control_texts: frozenset[str] | None = None
+        self._pieces = Pieces(model.vocabulary)
         self._context = context
 
     @classmethod
@@ -154,12 +154,11 @@ class Engine:
         """The model's own end tokens; each of them ends a reply."""
         return self._vocabulary.end_tokens
 
-    @property
+    @cached_property
     def special_texts(self) -> frozenset[str]:
-        """The text of every control token."""
-        if self._control_texts is None:
-            self._control_texts = self._vocabulary.control_texts()
-        return self._control_texts
+        """How the tokens are written that are never a part of ordinary text: control tokens, `<tool_call>` and the
+        like."""
+        return frozenset(piece.decode("utf-8", "replace") for piece in self._pieces.special.values()) - {""}
 
     def bos(self) -> tuple[int, ...]:
         """What a prompt begins with: the begin token if the model wants one."""
@@ -181,12 +180,9 @@ class Engine:
         return self._piece(token).decode("utf-8", "replace") if 0 <= token < self.vocabulary_size else ""
 
     def _piece(self, token: int) -> bytes:
-        piece = self._pieces.get(token)
-        if piece is None:
-            if not 0 <= token < self.vocabulary_size:
-                raise UsageError(f"There is no token {token}.", f"This model has {self.vocabulary_size}.")
-            piece = self._pieces[token] = self._vocabulary.piece(token)
-        return piece
+        if not 0 <= token < self.vocabulary_size:
+            raise UsageError(f"There is no token {token}.", f"This model has {self.vocabulary_size:,}.")
+        return self._pieces.piece(token)
 
     # Generating
 

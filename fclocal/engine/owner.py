@@ -152,8 +152,8 @@ class Owner:
 
 def _scheduler(model: Model, context: Context) -> Scheduler:
     vocabulary = model.vocabulary
-    grammars = Grammars(vocabulary)
     pieces = Pieces(vocabulary)
+    grammars = Grammars(vocabulary, pieces)
     tools = Tools(constrain=grammars.constraint, piece=pieces.piece, credit=pieces.credit, closer=Closer(pieces))
     return Scheduler(context, tools=tools, sharing=not model.keeps_state)
 

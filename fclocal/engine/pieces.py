@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from fclocal.engine.sampling import Allowed
@@ -17,19 +18,23 @@ class Pieces:
         self._known: dict[int, bytes] = {}
 
     def piece(self, token: int) -> bytes:
-        """The bytes of `token`; control tokens give their text."""
+        """The bytes of `token`; special tokens give what they are written as."""
         piece = self._known.get(token)
         if piece is None:
             piece = self._known[token] = self._vocabulary.piece(token)
         return piece
 
     @cached_property
-    def text(self) -> tuple[bytes, ...]:
-        """The bytes of every token, empty for control tokens: those are never part of a text."""
+    def special(self) -> Mapping[int, bytes]:
+        """Tokens that are never a part of ordinary text (control tokens and the like), and how they are written."""
         vocabulary = self._vocabulary
-        return tuple(
-            b"" if vocabulary.is_control(token) else vocabulary.piece(token) for token in range(vocabulary.size)
-        )
+        return {token: vocabulary.piece(token) for token in range(vocabulary.size) if vocabulary.is_special(token)}
+
+    @cached_property
+    def text(self) -> tuple[bytes, ...]:
+        """The bytes of every token, empty for special tokens."""
+        vocabulary, special = self._vocabulary, self.special
+        return tuple(b"" if token in special else vocabulary.piece(token) for token in range(vocabulary.size))
 
     @cached_property
     def _by_text(self) -> dict[bytes, int]:

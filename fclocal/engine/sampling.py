@@ -20,6 +20,8 @@ Allowed: TypeAlias = NDArray[np.bool_]
 Credit: TypeAlias = Callable[[int, Allowed], int | None]
 
 PENALTY_WINDOW = 64
+# A lower temperature leaves no other token a chance.
+GREEDY = 1e-3
 
 
 class NothingAllowed(Exception):
@@ -62,7 +64,8 @@ class Sampler:
         Raises NothingAllowed.
         """
         scores = self._adjusted(logits, context, reply) if self._adjusts else logits
-        token = self._greedy(scores, allowed) if self._sampling.temperature <= 0 else self._sampled(scores, allowed)
+        greedy = self._sampling.temperature < GREEDY
+        token = self._greedy(scores, allowed) if greedy else self._sampled(scores, allowed)
         total = log_sum_exp(logits)
         return Choice(token, float(logits[token]) - total, _likeliest(logits, self._top, total))
 

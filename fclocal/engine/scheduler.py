@@ -137,8 +137,10 @@ class Scheduler:
             job = self._waiting.popleft()
             try:
                 self._start(job)
-            except FclocalError as error:
+            except Exception as error:
                 job.consumer.deliver(error)
+                if not isinstance(error, FclocalError):
+                    raise
 
     def _waiting_for_room(self) -> bool:
         """Whether the oldest waiting job can start now (or can be refused now)."""

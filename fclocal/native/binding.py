@@ -106,14 +106,21 @@ class Vocabulary:
                 return buffer.raw[:count]
             size = -count
 
-    def control_texts(self) -> frozenset[str]:
-        """The text of every control token."""
-        controls = (token for token in range(self.size) if self.is_control(token))
-        return frozenset(self.piece(token).decode("utf-8", "replace") for token in controls) - {""}
+    def is_special(self, token: int) -> bool:
+        """Whether `token` is never a part of ordinary text: a control token, or an added one in angle brackets, such as
+        `<tool_call>`."""
+        attributes = int(api.llama_vocab_get_attr(self.pointer, token))
+        if attributes & api.LLAMA_TOKEN_ATTR_CONTROL:
+            return True
+        if not attributes & api.LLAMA_TOKEN_ATTR_USER_DEFINED:
+            return False
+        piece = self.piece(token)
+        return piece.startswith(b"<") and piece.endswith(b">")
 
-    def is_control(self, token: int) -> bool:
-        """Whether `token` is a control token, which text can never contain."""
-        return bool(api.llama_vocab_is_control(self.pointer, token))
+    @property
+    def tokenizer_address(self) -> int:
+        """The address of `llama_tokenize`, for native code that tokenizes with `pointer`."""
+        return ctypes.cast(api._lib.llama_tokenize, ctypes.c_void_p).value or 0
 
 
 class Model:
