@@ -64,10 +64,13 @@ class McpConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one server may take. Times are seconds; `line` is bytes a message, `restarts` counts deaths in a row."""
+    """What one server may take. Times are seconds; `line` is bytes a message, `restarts` counts deaths in a row.
+
+    `call` stays below the limit of the runner around it, so that it is this one that ends the server.
+    """
 
     start: float = 20.0
-    call: float = 60.0
+    call: float = 59.0
     grace: float = 1.0
     line: int = 16 * 1024 * 1024
     messages_a_second: int = 1_000

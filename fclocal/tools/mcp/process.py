@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from fclocal import paths
 from fclocal.tools.mcp.config import Command
+from fclocal.tools.process_group import end_group, group_options
 
 MAX_LOG = 1_000_000
 POLL_SECONDS = 0.01
@@ -137,27 +136,23 @@ class ServerProcess:
     async def end(self, grace: float) -> None:
         """Close its stdin and wait, then SIGTERM to its group and wait, then SIGKILL; `grace` seconds each.
 
-        Children that it left in its process group are ended too. Reaps the process.
+        What it left in its group is ended too. Reaps the process.
         """
         self._stdin.close()
         try:
             await _within(grace, lambda: self.exit_code is not None)
-            if _signal_all(self._process.pid, signal.SIGTERM):
+            if _ask_to_end(self._process.pid):
                 await _within(grace, lambda: self.exit_code is not None and not _group_lives(self._process.pid))
         finally:
-            _signal_all(self._process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        await _within(grace, lambda: self.exit_code is not None)
-        transport = getattr(
-            self._process, "_transport", None
-        )  # nothing public closes pipes that a stranger still holds
-        if transport is not None:
-            transport.close()
+            await end_group(self._process)
+            transport = getattr(self._process, "_transport", None)  # nothing public closes pipes that a stranger holds
+            if transport is not None:
+                transport.close()
 
 
 async def start_process(launch: Command, environ: Mapping[str, str], *, max_line: int) -> ServerProcess:
     """Start a server in its own process group. Raises OSError."""
     program = shutil.which(launch.command, path=environ.get("PATH")) or launch.command
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     process = await asyncio.create_subprocess_exec(
         program,
         *launch.args,
@@ -167,8 +162,7 @@ async def start_process(launch: Command, environ: Mapping[str, str], *, max_line
         env=dict(environ),
         cwd=launch.cwd,
         limit=max_line,
-        start_new_session=os.name == "posix",
-        creationflags=flags,
+        **group_options(),
     )
     return ServerProcess(process)
 
@@ -193,32 +187,20 @@ async def _within(seconds: float, happened: Callable[[], bool]) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _signal_all(pid: int, number: int) -> bool:
-    """Signal a process group (on Windows: end a process tree). False when nothing of it is left."""
+def _ask_to_end(pid: int) -> bool:
+    """SIGTERM to a process group. False when nothing of it is left, or where that would be no question."""
     if sys.platform == "win32":
-        return _end_tree(pid)
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
         return False
-    except PermissionError:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGTERM)
         return True
-    return True
+    return False
 
 
 def _group_lives(pid: int) -> bool:
     if sys.platform == "win32":
-        return psutil.pid_exists(pid)
-    return _signal_all(pid, 0)
-
-
-def _end_tree(pid: int) -> bool:
-    try:
-        leader = psutil.Process(pid)
-        found = [*leader.children(recursive=True), leader]
-    except psutil.NoSuchProcess:
         return False
-    for process in found:
-        with suppress(psutil.Error):
-            process.kill()
-    return True
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, 0)
+        return True
+    return False

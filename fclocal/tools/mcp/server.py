@@ -30,6 +30,7 @@ State: TypeAlias = Literal["stopped", "starting", "ready", "failed"]
 MAX_REASON = 400
 MAX_SAID = 200
 CLOSE_GRACES = 6
+HUNG_GRACES = 3
 
 
 class Server:
@@ -52,6 +53,7 @@ class Server:
         self._was_ready = False
         self._stopping = False
         self._refreshing = asyncio.Lock()
+        self._probe: asyncio.Task[None] | None = None
 
     async def ready(self, *, anew: bool = False) -> bool:
         """Start it unless it runs, and wait until it is ready or has failed. True when it is ready.
@@ -111,6 +113,9 @@ class Server:
         except TimeoutError:
             self._fail(f"{tool} did not answer within {self._limits.call:g} s")
             raise
+        except asyncio.CancelledError:
+            self._probe = asyncio.create_task(self._end_if_hung(connection))
+            raise
         except SessionGone:
             self._fail("it has forgotten this session")
             raise
@@ -127,6 +132,9 @@ class Server:
         if self._owner is None:
             return
         self._stopping = True
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait({self._probe})
         if self.state == "starting":
             self._owner.cancel()
         self._leave.set()
@@ -134,6 +142,17 @@ class Server:
         for task in late:
             task.cancel()
         await self._owner_ended()
+
+    async def _end_if_hung(self, connection: Connection) -> None:
+        """After a cancelled call: a server that does not answer anything else either is still busy with it."""
+        try:
+            async with asyncio.timeout(HUNG_GRACES * self._limits.grace):
+                await connection.list_tools()
+        except TimeoutError:
+            if self._connection is connection:
+                self._fail("it did not answer after a call was cancelled")
+        except (CallFailed, ConnectionLost):
+            return
 
     def hide(self, text: str) -> str:
         """`text` without the secrets of this server's configuration."""
@@ -155,7 +174,8 @@ class Server:
     async def _own(self) -> None:
         """Hold the connection until it ends or `_leave` is set."""
         ending = Ending()
-        self.log.open()
+        if isinstance(self.config.launch, Command):
+            self.log.open()
         try:
             async with asyncio.timeout(self._limits.start) as patience:
                 async with self._load()(

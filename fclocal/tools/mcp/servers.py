@@ -25,6 +25,7 @@ from fclocal.tools.mcp.config import Command, Endpoint, Limits, McpConfig, Serve
 from fclocal.tools.mcp.connection import CallFailed, Connect, ConnectionLost, ServerTool, SessionGone
 from fclocal.tools.mcp.server import Server, State
 from fclocal.tools.mcp.trust import Approval, Approvals, fingerprint, launch_fingerprint, tool_fingerprint
+from fclocal.tools.runner import failed
 from fclocal.tools.toolset import Tool
 
 SEPARATOR = "__"
@@ -178,27 +179,27 @@ class McpServers:
         """Run a tool. A server that died is started again first; a call whose outcome is unknown is never repeated."""
         name = self._owners.get(call.name.partition(SEPARATOR)[0])
         if name is None or not self.status(name).known:
-            return _failed(call, f"No approved MCP server has a tool {call.name}.")
+            return failed(call, f"No approved MCP server has a tool {call.name}.")
         for _ in range(2):
             if not await self.start(name):
-                return _failed(call, f"The MCP server {name!r} is not there: {self._why(name)}.")
+                return failed(call, f"The MCP server {name!r} is not there: {self._why(name)}.")
             if call.name not in self._offered(name)[0]:
-                return _failed(call, f"{call.name} is not there, or it changed and must be approved again.")
+                return failed(call, f"{call.name} is not there, or it changed and must be approved again.")
             try:
                 text, ok = await self._servers[name].call(self._bare(name, call.name), call.arguments)
             except SessionGone:
                 continue
             except TimeoutError:
-                return _failed(call, f"{self._why(name)}. The MCP server {name!r} was stopped.")
+                return failed(call, f"{self._why(name)}. The MCP server {name!r} was stopped.")
             except ConnectionLost:
-                return _failed(
+                return failed(
                     call,
                     f"The MCP server {name!r} was gone before it answered ({self._why(name)}); the outcome is unknown.",
                 )
             except CallFailed as error:
-                return _failed(call, self._servers[name].hide(str(error)))
-            return FunctionResult(call.id, text, ok=ok, name=call.name)
-        return _failed(call, f"The MCP server {name!r} forgets its session again and again.")
+                return failed(call, self._servers[name].hide(str(error)))
+            return FunctionResult(call.id, text, name=call.name) if ok else failed(call, text)
+        return failed(call, f"The MCP server {name!r} forgets its session again and again.")
 
     async def close(self) -> None:
         """End every server and wait for it."""
@@ -259,7 +260,8 @@ class McpServers:
         if not status.known:
             return (f"MCP server {name!r} is not approved and was not started. {cure}",)
         if status.state == "failed":
-            return (f"MCP server {name!r} is not there: {status.reason}. Its log: {status.log}",)
+            log = f" Its log: {status.log}" if status.log.exists() else ""
+            return (f"MCP server {name!r} is not there: {status.reason}.{log}",)
         if status.withheld:
             names = ", ".join(function.name for function in status.withheld)
             return (f"MCP server {name!r} has new or changed tools, which are withheld: {names}. {cure}",)
@@ -322,10 +324,6 @@ def _file_name(name: str) -> str:
     """A server's name where it is safe as a file name, else made safe and told apart by a digest."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:60]
     return safe if safe == name else f"{safe}-{sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
-
-
-def _failed(call: FunctionCall, sentence: str) -> FunctionResult:
-    return FunctionResult(call.id, sentence, ok=False, name=call.name)
 
 
 def _load_sdk() -> Connect:
