@@ -24,6 +24,7 @@ from fclocal.models.store import Store
 from fclocal.native.gguf import LongArray, read_array
 from fclocal.tools.builtin import Builtins, expand
 from fclocal.tools.gather import Toolbox
+from fclocal.tools.mcp.servers import Trust, open_servers
 from fclocal.tools.policy import Policy
 from fclocal.tools.toolset import Proposed, Toolset
 
@@ -137,9 +138,10 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
                 verbose=options.verbose,
             )
         )
+        digest = await asyncio.to_thread(Store().file_sha256, source.path)
         stop = tuple(dict.fromkeys((*chosen.dialect.stop, *source.stop)))
         store.mark_used(source.path)
-        yield Model(source.name, engine, chosen.dialect, await digest, source.quant, stop)
+        yield Model(source.name, engine, chosen.dialect, digest, source.quant, stop)
 
 
 def _slow(chosen: Chosen, options: Options) -> tuple[str, ...]:
@@ -152,9 +154,14 @@ def _slow(chosen: Chosen, options: Options) -> tuple[str, ...]:
 
 
 async def open_tools(
-    options: Options, config: Config, stack: AsyncExitStack, *, own: Sequence[Toolset] = ()
+    options: Options,
+    config: Config,
+    stack: AsyncExitStack,
+    *,
+    own: Sequence[Toolset] = (),
+    trust: Trust | None = None,
 ) -> Toolbox:
-    """Every toolset that was asked for, and the caller's own, as one."""
+    """Every toolset that was asked for, and the caller's own, as one. `trust` may ask the user about MCP servers."""
     toolsets = list(own)
     functions = read_functions(options.functions)
     if functions:
@@ -162,19 +169,25 @@ async def open_tools(
     names = expand(options.builtin)
     if names:
         toolsets.append(Builtins(names, config=config))
+    if options.mcp:
+        toolsets.append(await stack.enter_async_context(open_servers(options.mcp, trust=trust)))
     return Toolbox(toolsets)
 
 
 @asynccontextmanager
 async def open_runtime(
-    options: Options, *, toolsets: Sequence[Toolset] = (), progress: Progress | None = None
+    options: Options,
+    *,
+    toolsets: Sequence[Toolset] = (),
+    progress: Progress | None = None,
+    trust: Trust | None = None,
 ) -> AsyncIterator[Runtime]:
     """Everything, ready to use; closed in reverse order. `toolsets` come before those that the options name."""
     config = settings()
     chosen = choose(options, config)
     slow = _slow(chosen, options)
     async with AsyncExitStack() as stack:
-        toolbox = await open_tools(options, config, stack, own=toolsets)
+        toolbox = await open_tools(options, config, stack, own=toolsets, trust=trust)
         functions = tuple(tool.function for tool in await toolbox.list())
         set_aside = make_offer(functions, "auto").notes if functions else ()
         model = await stack.enter_async_context(open_model(chosen, options, progress=progress))
