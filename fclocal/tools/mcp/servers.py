@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 from fclocal import paths
 from fclocal.errors import UsageError
@@ -27,6 +28,8 @@ from fclocal.tools.mcp.server import Server, State
 from fclocal.tools.mcp.trust import Approval, Approvals, fingerprint, launch_fingerprint, tool_fingerprint
 from fclocal.tools.runner import failed
 from fclocal.tools.toolset import Tool
+
+Trust: TypeAlias = Callable[["McpServers"], Awaitable[None]]
 
 SEPARATOR = "__"
 MAX_SENTENCES = 8
@@ -279,9 +282,7 @@ class McpServers:
 
 
 @asynccontextmanager
-async def open_servers(
-    words: Sequence[str], *, trust: Callable[[McpServers], Awaitable[None]] | None = None
-) -> AsyncIterator[McpServers]:
+async def open_servers(words: Sequence[str], *, trust: Trust | None = None) -> AsyncIterator[McpServers]:
     """The servers that `--mcp` words ask for, with the user's own files and approvals; they end on leaving.
 
     `trust` may ask the user about them and approve. Raises UsageError.
