@@ -145,7 +145,8 @@ def _unevaluated_properties(
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, Mapping):
         return
-    seen = _evaluated(validator, instance, schema)
+    others = {keyword: value for keyword, value in schema.items() if keyword != "unevaluatedProperties"}
+    seen = _evaluated(validator, instance, others)
     for key in instance:
         if key in seen:
             continue

@@ -67,11 +67,13 @@ def _fields(shape: Fields, chance: random.Random) -> Json:
     eager = chance.choice((0.0, 0.0, 0.3, 0.8))
     least = shape.extent.least
     found: dict[str, Json] = {}
+    spare = (shape.most or 0) - sum(member.required for member in shape.members)
     for member in shape.members:
         needed = member.required or (isinstance(least, dict) and member.key in least and shape.fewest > 0)
-        room = shape.most is None or len(found) < shape.most
+        room = shape.most is None or shape.fewest == 0 and spare > 0
         if needed or (room and chance.random() < eager):
             found[member.key] = draw(member.shape, chance)
+            spare -= not member.required
     if shape.extras and (len(found) < shape.fewest or (shape.most is None and chance.random() < eager / 2)):
         for _ in range(max(1, shape.fewest - len(found)) * 2):
             extra = chance.choice(shape.extras)

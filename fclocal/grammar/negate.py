@@ -64,6 +64,16 @@ def _negate_keyword(source: Source, place: Place, keyword: str, value: Json, who
             return None if "then" in place.schema or "else" in place.schema else ()
         case "items" if value is True or value == {}:
             return ()
+        case "items" if isinstance(value, bool | Mapping) and "prefixItems" not in place.schema:
+            return ((_made(source, place, {"type": "array", "contains": {"not": value}}, keyword),),)
+        case "contains" if not place.schema.keys() & {"minContains", "maxContains"}:
+            return ((_made(source, place, {"type": "array", "items": {"not": value}}, keyword),),)
+        case "dependentRequired" if isinstance(value, Mapping):
+            return tuple(
+                (_made(source, place, {"type": "object", "required": [name], ABSENT: [needed]}, keyword, name, needed),)
+                for name, entry in value.items()
+                for needed in as_names(entry)
+            )
     opposite = _opposite(place.schema, keyword, value, whole=whole)
     return None if opposite is None else tuple((_made(source, place, schema, keyword),) for schema in opposite)
 
@@ -132,9 +142,10 @@ def _all_of(parts: list[Ways | None]) -> Ways | None:
 
 def _made(source: Source, place: Place, schema: JsonObject, *path: str) -> Place:
     make: Callable[[], JsonObject] = lambda: schema  # noqa: E731  # one expression, used once
-    return source.made(place, f"not {path} {schema if path[0] != 'properties' else ''}", make, path[0])
+    return source.made(place, f"not {path} {schema if path[0] not in _INNER else ''}", make, path[0])
 
 
+_INNER = frozenset({"properties", "items", "contains"})
 _COUNTED = {
     "minLength": ("string", "maxLength"),
     "minItems": ("array", "maxItems"),

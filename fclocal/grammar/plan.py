@@ -30,8 +30,10 @@ HARD_ITEMS = 2_000
 MAX_MULTIPLES = 512
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LiteralPlan:
+    """Constants; never equal to others, because Python holds 1 and True for the same."""
+
     values: tuple[Json, ...]
 
 

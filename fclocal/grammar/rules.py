@@ -14,6 +14,7 @@ from fclocal.grammar.probe import json_leaf, text_leaf
 from fclocal.grammar.shapes import Either, Extra, Fields, Items, Literals, Member, Number, Shape, Text, dump
 
 MANY_LITERALS = 64
+MAX_BEFORE = 8
 INDENT_KEY = "\n        "
 INDENT_END = "\n    "
 
@@ -83,10 +84,10 @@ class Rules:
         fewest, most = max(0, shape.shortest - index), shape.longest - index
         if shape.rest is None or most <= 0:
             return self._add('"]"')
-        item = self.one_line(shape.rest)
+        item, comma = self.one_line(shape.rest), quote(", ")
         if index:
-            return self._add(f'({quote(", ")} {item}){{{fewest},{most}}} "]"')
-        body = f'{item} ({quote(", ")} {item}){{{max(0, fewest - 1)},{most - 1}}} "]"'
+            return self._add(f'{_times(f"{comma} {item}", fewest, most)} "]"')
+        body = f'{item} {_times(f"{comma} {item}", max(0, fewest - 1), most - 1)} "]"'
         return self._add(body if fewest else f'{body} | "]"')
 
     def _matching(self, shape: Items, index: int) -> str:
@@ -95,16 +96,16 @@ class Rules:
         spare = shape.longest - index - shape.matches
         needed = max(0, shape.shortest - index - shape.matches)
         comma = quote(", ")
-        run = f"{wanted} ({comma} {wanted}){{{shape.matches - 1}}}" if shape.matches > 1 else wanted
+        run = f"{wanted} {_times(f'{comma} {wanted}', shape.matches - 1, shape.matches - 1)}"
         if shape.rest is None or spare == 0:
             return self._add(f'{comma + " " if index else ""}{run} "]"')
         item = self.one_line(shape.rest)
-        after = max(needed, spare - spare // 2)
-        before = spare - after
-        end = f'({comma} {item}){{{needed},{after}}} "]"'
+        before = min(spare - needed, spare // 2, MAX_BEFORE)
+        after = spare - before
+        end = f'{_times(f"{comma} {item}", needed, after)} "]"'
         if index:
-            return self._add(f"({comma} {item}){{0,{before}}} {comma} {run} {end}")
-        return self._add(f"({item} {comma}){{0,{before}}} {run} {end}")
+            return self._add(f"{_times(f'{comma} {item}', 0, before)} {comma} {run} {end}")
+        return self._add(f"{_times(f'{item} {comma}', 0, before)} {run} {end}")
 
     def _unique(self, shape: Items, values: Literals) -> str:
         """Different values in any order: the parameter's bits say which were taken."""
@@ -180,10 +181,10 @@ class _Object:
         most = shape.most - written if shape.most is not None else max(MAX_EXTRAS, fewest)
         extra = self._extra()
         end = quote(self.before_end + "}")
-        again = f"({quote(self._joint(1))} {extra})"
+        again = f"{quote(self._joint(1))} {extra}"
         if written:
-            return f"{again}{{{fewest},{most}}} {end}"
-        body = f"{quote(self._joint(0))} {extra} {again}{{{max(0, fewest - 1)},{most - 1}}} {end}"
+            return f"{_times(again, fewest, most)} {end}"
+        body = f"{quote(self._joint(0))} {extra} {_times(again, max(0, fewest - 1), most - 1)} {end}"
         return body if fewest else f"{body} | {quote('{}')}"
 
     def _extra(self) -> str:
@@ -196,6 +197,11 @@ class _Object:
 def quote(text: str) -> str:
     """A Lark string literal of exactly `text`."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _times(expression: str, fewest: int, most: int) -> str:
+    """The expression that many times; llguidance takes no upper bound of 0."""
+    return f"({expression}){{{fewest},{most}}}" if most > 0 else ""
 
 
 def _literals(values: tuple[Json, ...]) -> str:
