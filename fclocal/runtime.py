@@ -26,6 +26,7 @@ from fclocal.tools.builtin import Builtins, expand
 from fclocal.tools.gather import Toolbox
 from fclocal.tools.mcp.servers import Trust, open_servers
 from fclocal.tools.policy import Policy
+from fclocal.tools.python import PythonFile
 from fclocal.tools.toolset import Proposed, Toolset
 
 Progress = Callable[[float], None]
@@ -166,12 +167,15 @@ async def open_tools(
     functions = read_functions(options.functions)
     if functions:
         toolsets.append(Proposed(functions, ", ".join(map(str, options.functions))))
+    toolsets += (PythonFile(file) for file in options.tools)
     names = expand(options.builtin)
     if names:
         toolsets.append(Builtins(names, config=config))
     if options.mcp:
         toolsets.append(await stack.enter_async_context(open_servers(options.mcp, trust=trust)))
-    return Toolbox(toolsets)
+    toolbox = Toolbox(toolsets)
+    stack.push_async_callback(toolbox.close)
+    return toolbox
 
 
 @asynccontextmanager
