@@ -1,7 +1,7 @@
 """Figures for downloads that are too slow for every test run: `python -m tests.models.measure_downloads [MB]`.
 
-Prints bytes sent / size after 20 cuts and 20 resets, downloads made by 8 processes that pull at once (with locks, and with a flock
-that does nothing), and orphan bytes after 100 kills.
+Prints bytes received / size after 20 cuts and after 20 resets, downloads made by 8 processes that pull at once (with
+locks, and with a flock that does nothing), and orphan bytes after 100 kills.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ from fclocal.models.pull import plan_pull, pull
 from fclocal.models.store import Store
 store, hub = Store(), Hub()
 planned = plan_pull(sys.argv[1], load_catalog(), store, hub, Machine(1 << 40))
-pull(planned, store, hub, report=lambda progress: None)
+fetched = 0
+def report(progress):
+    global fetched
+    fetched = max(fetched, progress.fetched)
+pull(planned, store, hub, report=report)
+print(fetched)
 """
 NO_FLOCK = "int flock(int fd, int operation) { (void)fd; (void)operation; return 0; }\n"
 
@@ -49,7 +54,8 @@ def environment(fake: FakeHub, home: Path) -> dict[str, str]:
 
 
 def pull(fake: FakeHub, home: Path, **extra: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", PULL, REPO], env=environment(fake, home) | extra)
+    words = [sys.executable, "-c", PULL, REPO]
+    return subprocess.Popen(words, env=environment(fake, home) | extra, stdout=subprocess.PIPE)
 
 
 def result(home: Path) -> tuple[bool, int]:
@@ -60,27 +66,22 @@ def result(home: Path) -> tuple[bool, int]:
     return bool(placed and placed[0].read_bytes() == DATA), parts
 
 
-def header_bytes(fake: FakeHub) -> int:
-    """Bytes that were read to plan, not to download."""
-    return sum(request.sent for request in fake.gets(NAME) if request.headers.get("range", "").startswith("bytes=0-2"))
-
-
 def cuts(fake: FakeHub, home: Path, *, reset: bool = False) -> str:
     chance = random.Random(5)
     faults = [Fault(cut=chance.randrange(1, len(DATA) // 22), reset=reset) for _ in range(20)]
     fake.fail(NAME, Fault(), *faults)
     begin = time.monotonic()
-    code = pull(fake, home).wait()
+    child = pull(fake, home)
+    fetched = int(child.communicate()[0])
     whole, parts = result(home)
-    ratio = (fake.fetched - header_bytes(fake)) / len(DATA)
-    kind = "resets (which drop what the kernel still holds)" if reset else "cuts"
-    outcome = f"exit {code}, whole {whole}, sent/size {ratio:.4f}, parts {parts}, {time.monotonic() - begin:.1f} s"
-    return f"20 {kind} of {len(DATA) >> 20} MB: {outcome}"
+    kind = "resets" if reset else "cuts"
+    outcome = f"exit {child.returncode}, whole {whole}, parts {parts}, {time.monotonic() - begin:.1f} s"
+    return f"20 {kind} of {len(DATA) >> 20} MB: received/size {fetched / len(DATA):.4f}, {outcome}"
 
 
 def together(fake: FakeHub, home: Path, **extra: str) -> str:
     children = [pull(fake, home, **extra) for _ in range(8)]
-    codes = [child.wait() for child in children]
+    codes = [child.communicate() and child.returncode for child in children]
     downloads = [request for request in fake.gets(NAME) if "range" not in request.headers]
     whole, parts = result(home)
     return f"8 pulls at once: exits {codes}, downloads {len(downloads)}, whole {whole}, parts {parts}"
@@ -100,10 +101,11 @@ def kills(fake: FakeHub, home: Path) -> str:
         if finished:
             shutil.rmtree(home)
             finished = 0
-    code = pull(fake, home).wait()
+    child = pull(fake, home)
+    child.communicate()
     whole, parts = result(home)
     blobs = list(repo_folder(REPO, root=home / "hub").blobs.iterdir())
-    return f"100 kills: exit {code}, whole {whole}, blobs {len(blobs)}, orphan bytes {parts}"
+    return f"100 kills: exit {child.returncode}, whole {whole}, blobs {len(blobs)}, orphan bytes {parts}"
 
 
 def main() -> None:
