@@ -24,11 +24,7 @@ def has_hidden(text: str) -> bool:
 
 def whole_characters(text: str) -> str:
     """`text` with lone surrogates (from undecodable bytes) replaced by U+FFFD, so that it can be encoded."""
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _lone(text) else text
-
-
-def _lone(text: str) -> bool:
-    return not text.isascii() and _LONE.search(text) is not None
+    return text if text.isascii() else _LONE.sub("\ufffd", text)
 
 
 def _spell(match: re.Match[str]) -> str:

@@ -44,7 +44,7 @@ class Place:
         if self.descriptor >= 0:
             return os.open(self.name, flags, mode, dir_fd=self.descriptor)
         target = self.folder / self.name
-        if _is_link(target):
+        if not flags & os.O_EXCL and _is_link(target):
             raise OSError(errno.ELOOP, "link")
         descriptor = os.open(target, flags, mode)
         if _is_link(target) or not os.path.samestat(os.fstat(descriptor), target.stat()):

@@ -146,7 +146,7 @@ def _routine(made: Callable[..., object]) -> Callable[..., object]:
 def _documentation(made: Callable[..., object]) -> tuple[str, Mapping[str, str]]:
     """The description, and the texts of the arguments."""
     text = inspect.getdoc(made) or ""
-    if not inspect.isroutine(made) and text == inspect.getdoc(type(made)):
+    if not inspect.isroutine(made) and text == (inspect.getdoc(type(made)) or ""):
         text = inspect.getdoc(_routine(made)) or text
     try:
         parsed = docstring_parser.parse(text)
