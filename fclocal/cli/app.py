@@ -25,6 +25,7 @@ COMMANDS = {
     "remove": "fclocal.cli.model_commands:remove",
     "verify": "fclocal.cli.model_commands:verify",
     "catalog": "fclocal.cli.model_commands:catalog",
+    "tools": "fclocal.cli.tools:tools",
     "doctor": "fclocal.cli.doctor:doctor",
 }
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from fclocal.cli.rim import say
-from fclocal.escapes import visible
+from fclocal.escapes import has_hidden, visible
 from fclocal.models.fit import Fit, Machine
 
 
@@ -18,8 +18,9 @@ def machine() -> Machine:
 
 
 def emit(value: object) -> None:
-    """Print one JSON value on stdout."""
-    print(json.dumps(value, ensure_ascii=False))
+    """Print one JSON value on stdout, characters that a terminal would obey as escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    print(json.dumps(value) if has_hidden(text) else text)
 
 
 def tell(sentences: Sequence[str]) -> None:
