@@ -132,6 +132,7 @@ def verify(
             for _, checks in found:
                 for check in checks:
                     print(visible(check.sentence))
+        tell(() if models else ("Nothing is downloaded, so there is nothing to verify.",))
         if not wrong:
             return ExitCode.DONE
         if not repair:

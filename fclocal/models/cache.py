@@ -88,9 +88,21 @@ def repo_folders(*, root: Path | None = None) -> Iterator[RepoFolder]:
             yield RepoFolder(entry, "/".join(parts))
 
 
+def blob_of(path: Path) -> Path:
+    """The blob behind a name in a snapshot: what it links to, or the same file where links are hard."""
+    real = path.resolve()
+    if real.parent.name == "blobs":
+        return real
+    snapshots = next((parent for parent in real.parents if parent.name == "snapshots"), None)
+    if snapshots is None or not real.exists() or real.stat().st_nlink < 2:
+        return real
+    blobs = snapshots.parent / "blobs"
+    return next((blob for blob in blobs.glob("*") if blob.samefile(real)), real)
+
+
 def blob_sha256(path: Path) -> str | None:
     """The sha256 that the cache claims for `path` through the name of its blob, or None."""
-    name = path.resolve().name
+    name = blob_of(path).name
     return name if _SHA256.fullmatch(name) else None
 
 

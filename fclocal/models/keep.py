@@ -106,7 +106,7 @@ def verify(model: Installed, store: Store, *, report: Report) -> tuple[Check, ..
 def discard(check: Check) -> None:
     """Remove a file that was found wrong, so that a pull fetches it again. Raises DiskError."""
     with _disk_errors(check.path):
-        check.path.resolve().unlink(missing_ok=True)
+        cache.blob_of(check.path).unlink(missing_ok=True)
         check.path.unlink(missing_ok=True)
 
 
@@ -116,8 +116,9 @@ def plan_removal(model: Installed, store: Store) -> Removal:
         return Removal(model, (), model.paths, model.size, shared=False)
     folder = cache.repo_folder(model.repo, root=store.root)
     ours = {path.absolute() for path in model.paths}
-    kept = {path.resolve() for path in folder.path.glob("snapshots/**/*") if path.absolute() not in ours}
-    blobs = tuple(path.resolve() for path in model.paths if path.resolve() not in kept)
+    named = (path for path in folder.path.glob("snapshots/**/*") if path.absolute() not in ours and path.is_file())
+    kept = {cache.blob_of(path) for path in named}
+    blobs = tuple(blob for blob in map(cache.blob_of, model.paths) if blob not in kept)
     linked = tuple(blob for blob in blobs if folder.path.resolve() in blob.parents)
     return Removal(model, model.paths, linked, sum(_size(blob) for blob in linked), shared=not model.ours)
 
@@ -128,7 +129,7 @@ def remove(removal: Removal, store: Store) -> int:
     base = cache.repo_folder(model.repo, root=store.root).snapshot(model.commit or "") if model.repo else None
     for path in model.paths:
         name = path.relative_to(base).as_posix() if base else None
-        store.forget(path, repo=model.repo, file=name, blob=path.resolve() in removal.blobs)
+        store.forget(path, repo=model.repo, file=name, blob=cache.blob_of(path) in removal.blobs)
     with _disk_errors(model.path):
         for path in (*removal.links, *removal.blobs):
             path.unlink(missing_ok=True)

@@ -117,7 +117,7 @@ class Store:
     def forget(self, path: Path, *, repo: str | None = None, file: str | None = None, blob: bool = True) -> None:
         """Remove what the index says about `path`; with `blob` also the hash of the bytes that it names."""
         if blob:
-            self._write("DELETE FROM files WHERE path = ?", (str(path.resolve()),))
+            self._write("DELETE FROM files WHERE path = ?", (str(cache.blob_of(path)),))
         self._write("DELETE FROM used WHERE path = ?", (str(path),))
         if repo and file:
             self._write("DELETE FROM pulled WHERE repo = ? AND file = ?", (repo, file))
@@ -136,7 +136,7 @@ class Store:
 
     def _remembered(self, path: Path) -> tuple[str | None, str | None]:
         try:
-            real = path.resolve(strict=True)
+            real = cache.blob_of(path)
             status = real.stat()
         except OSError:
             return None, None
@@ -145,7 +145,7 @@ class Store:
         return (str(rows[0][0]), str(rows[0][1]) if rows[0][1] else None) if rows else (None, None)
 
     def _remember(self, path: Path, sha256: str, *, verified: str | None) -> None:
-        real = path.resolve()
+        real = cache.blob_of(path)
         status = real.stat()
         row = (str(real), status.st_size, status.st_mtime_ns, sha256, verified)
         self._write("INSERT OR REPLACE INTO files VALUES(?, ?, ?, ?, ?)", row)
@@ -250,7 +250,7 @@ def _remote(found: list[Path], base: Path) -> Iterator[RemoteFile]:
 
 def _identity(path: Path) -> tuple[str, int, int]:
     try:
-        real = path.resolve(strict=True)
+        real = cache.blob_of(path)
         status = real.stat()
     except OSError:
         return ("", 0, 0)

@@ -171,6 +171,22 @@ def test_remove_leaves_a_blob_that_another_commit_names(store: Store, pulled: In
     assert (later / "Qwen3-4B-Q4_K_M.gguf").exists()
 
 
+def test_hard_links_are_followed_where_symlinks_do_not_exist(
+    store: Store, hub: Hub, machine: Machine, fake: FakeHub, model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: object) -> None:
+        raise OSError(1, "no symlinks here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    fake.add(REPO).files["Qwen3-4B-Q4_K_M.gguf"] = model
+    installed = pull(plan_pull("qwen3-4b", load_catalog(), store, hub, machine), store, hub, report=quiet)
+    assert not installed.path.is_symlink()
+    assert installed.verified
+    assert [check.verdict for check in verify(installed, store, report=quiet)] == ["right"]
+    assert remove(plan_removal(installed, store), store) == len(model)
+    assert not repo_folder(REPO, root=store.root).path.exists()
+
+
 def test_what_other_tools_put_there_is_marked(store: Store) -> None:
     other = repo_folder("other/tool-GGUF", root=store.root).snapshot("e" * 40)
     other.mkdir(parents=True)
