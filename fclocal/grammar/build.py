@@ -9,8 +9,8 @@ from decimal import Decimal
 from fclocal.functions import Json
 from fclocal.grammar.cases import key
 from fclocal.grammar.expand import TooMuchWork
-from fclocal.grammar.patterns import searcher
-from fclocal.grammar.plan import ListPlan, LiteralPlan, NumberPlan, ObjectPlan, Plan, Planner, TextPlan
+from fclocal.grammar.plan import Planner
+from fclocal.grammar.plans import ListPlan, LiteralPlan, NumberPlan, ObjectPlan, Plan, TextPlan
 from fclocal.grammar.probe import short_texts
 from fclocal.grammar.shapes import (
     Either,
@@ -197,7 +197,7 @@ class Builder:
         extras: list[Extra] = []
         for keys, inner in plan.extras:
             key_shape, value = self._text(keys), self._below(inner, conjunction, fuel)
-            if key_shape is not None and value is not None:
+            if key_shape is not None and value is not None and _keeps_apart(keys, key_shape):
                 extras.append(Extra(key_shape, value))
         fewest, most = plan.fewest, plan.most
         if self.narrow:
@@ -241,6 +241,11 @@ class Builder:
         if keys.patterns:
             return list(short_texts(keys.shortest, keys.longest, keys.patterns, count))
         return [f"{number:0{max(keys.shortest, 1)}}" for number in range(count)]
+
+
+def _keeps_apart(plan: TextPlan, shape: Text) -> bool:
+    """Whether undeclared keys still cannot be declared ones."""
+    return all(pattern in shape.patterns for pattern, _, keyword in plan.patterns if not keyword)
 
 
 def _only_needed(members: list[Member], extras: list[Extra], fewest: int) -> tuple[list[Member], list[Extra]]:
@@ -341,6 +346,3 @@ def _least_number(plan: NumberPlan) -> Json:
 
 def _json_number(number: Decimal) -> Json:
     return int(number) if number == number.to_integral_value() else float(number)
-
-
-_ = searcher

@@ -183,8 +183,7 @@ class _Writer:
         opening = self.syntax.opening
         token = next((text for text in self.special if opening.startswith(text)), None)
         if token is not None:
-            self.rules["before"] = self._no_lead()
-            self.rules["LEAD"] = self.rules.pop("before")
+            self.rules["LEAD"] = self._no_lead()
             self.rules["led"] = f"LEAD? {self.literal(opening)} {body}{self.more(body, more)}"
             return "led"
         self.rules["lead[lazy]"] = "LEAD"

@@ -15,6 +15,7 @@ from jsonschema import validators
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # it ships no types
+from referencing.exceptions import Unresolvable
 
 from fclocal.functions import Json, JsonObject
 from fclocal.grammar.formats import CHECKS, INTEGER_RANGES
@@ -38,13 +39,13 @@ def bounded_validator(schema: Json) -> Validator:
 
 
 def place_accepts(place: Place, value: Json, *, uri: str) -> bool:
-    """Whether a value is valid at one place of a schema, not counting `enum` and `const`.
-
-    Raises TooManySteps and RecursionError.
-    """
+    """Whether a value is valid at one place of a schema, not counting `enum` and `const`, as far as that can be told."""
     start_counting()
     schema = {keyword: entry for keyword, entry in place.schema.items() if keyword not in ("enum", "const")}
-    return _build(uri)(schema, registry=REGISTRY, _resolver=place.resolver).is_valid(value)
+    try:
+        return bool(_build(uri)(schema, registry=REGISTRY, _resolver=place.resolver).is_valid(value))
+    except (TooManySteps, RecursionError, Unresolvable):
+        return False
 
 
 def start_counting() -> None:

@@ -70,7 +70,7 @@ def _fields(shape: Fields, chance: random.Random) -> Json:
     spare = (shape.most or 0) - sum(member.required for member in shape.members)
     for member in shape.members:
         needed = member.required or (isinstance(least, dict) and member.key in least and shape.fewest > 0)
-        room = shape.most is None or shape.fewest == 0 and spare > 0
+        room = shape.most is None or (shape.fewest == 0 and spare > 0)
         if needed or (room and chance.random() < eager):
             found[member.key] = draw(member.shape, chance)
             spare -= not member.required

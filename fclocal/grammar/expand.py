@@ -78,12 +78,12 @@ class Expansion:
         """Whether it is certain that no value satisfies both."""
         return not self.satisfiable((*left, *right))
 
-    def at_key(self, case: Case, name: str) -> Conjunction | None:
+    def at_key(self, case: Case, name: str, parts: Sequence[ObjectPart] | None = None) -> Conjunction | None:
         """What a case says of the value of one declared or required key; None when the key may not be there."""
         if name in case.absent:
             return None
         found: list[Place] = []
-        for part in case.objects:
+        for part in case.objects if parts is None else parts:
             hits = [part.properties[name]] if name in part.properties else []
             hits += [place for pattern, place in part.patterns.items() if _found(pattern, name)]
             found += [place for place in hits or [part.others] if place is not None]

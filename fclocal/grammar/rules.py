@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from fclocal.functions import Json
 from fclocal.grammar.numbers import decimal_pattern, whole_pattern
-from fclocal.grammar.plan import MAX_EXTRAS
+from fclocal.grammar.plan_objects import MAX_EXTRAS
 from fclocal.grammar.probe import json_leaf, text_leaf
 from fclocal.grammar.shapes import Either, Extra, Fields, Items, Literals, Member, Number, Shape, Text, dump
 

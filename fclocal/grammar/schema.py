@@ -17,7 +17,8 @@ from fclocal.grammar.build import Builder
 from fclocal.grammar.check import check
 from fclocal.grammar.expand import Expansion, TooMuchWork
 from fclocal.grammar.keywords import ASSERTIONS
-from fclocal.grammar.plan import Notes, Planner
+from fclocal.grammar.plan import Planner
+from fclocal.grammar.plans import Notes
 from fclocal.grammar.probe import refusal
 from fclocal.grammar.rules import Rules
 from fclocal.grammar.shapes import Shape

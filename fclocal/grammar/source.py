@@ -30,12 +30,13 @@ class BrokenSchema(UsageError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """One schema at one place. Made once for each place, so that identity is equality."""
+    """One schema at one place, there once, so that identity is equality. `made` ones come from rewriting."""
 
     number: int
     schema: JsonObject
     pointer: str
     resolver: Resolver[Json]
+    made: bool = False
 
     def at(self, *path: str) -> str:
         """The pointer of a keyword at this place."""
@@ -80,7 +81,7 @@ class Source:
         identity = (parent.number, key)
         if identity not in self._made:
             self._made[identity] = make()
-        return self._place(self._made[identity], parent.at(*path), parent.resolver)
+        return self._place(self._made[identity], parent.at(*path), parent.resolver, made=True)
 
     def target(self, place: Place, keyword: str) -> Place:
         """The place that a reference points to. Raises BrokenSchema when there is none."""
@@ -110,7 +111,7 @@ class Source:
             self._settled[place] = found
         return found
 
-    def _place(self, schema: Json, where: str, resolver: Resolver[Json]) -> Place:
+    def _place(self, schema: Json, where: str, resolver: Resolver[Json], *, made: bool = False) -> Place:
         known: JsonObject = schema if isinstance(schema, Mapping) else ALWAYS if schema else NEVER
         base = resolver._base_uri
         found = self._places.get((id(known), base))
@@ -120,7 +121,7 @@ class Source:
             if isinstance(schema, Mapping) and isinstance(schema.get("$id"), str):
                 resolver = resolver.in_subresource(self._specification.create_resource(schema))
             self._kept.append(known)
-            found = Place(len(self._places), known, where, resolver)
+            found = Place(len(self._places), known, where, resolver, made)
             self._places[id(known), base] = found
         return found
 
