@@ -11,7 +11,9 @@ from fclocal.cli import options as opt
 
 
 def serve(
-    host: Annotated[str, typer.Option("--host", help="Address to listen on; others than loopback need a key.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than loopback need a key.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8080,
     api_key_file: Annotated[
         Path | None,
@@ -22,7 +24,9 @@ def serve(
     ] = "5m",
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Replies generated at once.")] = 4,
     queue: Annotated[int, typer.Option("--queue", min=0, max=4096, help="Requests that may wait.")] = 16,
-    log_format: Annotated[str, typer.Option("--log-format", metavar="text|json", help="Form of the log on stderr.")] = "text",
+    log_format: Annotated[
+        str, typer.Option("--log-format", metavar="text|json", help="Form of the log on stderr.")
+    ] = "text",
     model: opt.Model = None,
     functions: opt.Functions = None,
     tools: opt.Tools = None,

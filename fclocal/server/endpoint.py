@@ -104,7 +104,7 @@ class Heard:
     thinking: str = ""
     calls: list[CallReady] = field(default_factory=list)
     scores: list[TokenScore] = field(default_factory=list)
-    finished: ReplyFinished = ReplyFinished("stop", Timings())
+    finished: ReplyFinished = field(default_factory=lambda: ReplyFinished("stop", Timings()))
 
     @property
     def completion_tokens(self) -> int:
@@ -190,5 +190,3 @@ async def steady(
                 yield event
             case _:
                 yield event
-
-

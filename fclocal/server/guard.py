@@ -60,7 +60,9 @@ class Guard:
     def _refuse_stranger(self, method: str, path: str, headers: Headers) -> None:
         host = headers.get("host", "")
         if not self._knows(host):
-            raise Rejected(Failure(421, "This Host is not answered here; use 127.0.0.1 or localhost.", code="wrong_host"))
+            raise Rejected(
+                Failure(421, "This Host is not answered here; use 127.0.0.1 or localhost.", code="wrong_host")
+            )
         for origin in headers.getlist("origin"):
             scheme, _, origin_host = origin.partition("://")
             if scheme not in ("http", "https") or not self._knows(origin_host):
@@ -85,7 +87,7 @@ class Guard:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         given = [bearer.strip()] if scheme.lower() == "bearer" else []
         given.append(headers.get("x-api-key", ""))
-        return any([hmac.compare_digest(key.encode("utf-8", "replace"), self._key) for key in given])
+        return any(hmac.compare_digest(key.encode("utf-8", "replace"), self._key) for key in given)
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes:
         """The whole body. One that is too large is read to its end and forgotten, because many clients look at the

@@ -36,7 +36,10 @@ class Metrics:
 
     def text(self, *, serving: int, waiting: int, loaded: bool) -> str:
         """The exposition format, version 0.0.4."""
-        lines = ["# HELP fclocal_requests_total HTTP requests by route and status.", "# TYPE fclocal_requests_total counter"]
+        lines = [
+            "# HELP fclocal_requests_total HTTP requests by route and status.",
+            "# TYPE fclocal_requests_total counter",
+        ]
         for (route, status), count in sorted(self.requests.items()):
             lines.append(f'fclocal_requests_total{{route="{route}",status="{status}"}} {count}')
         counters: list[tuple[str, str, float]] = [
@@ -57,5 +60,9 @@ class Metrics:
         ]
         for kind, rows in (("counter", counters), ("gauge", gauges)):
             for name, help_text, value in rows:
-                lines += [f"# HELP fclocal_{name} {help_text}", f"# TYPE fclocal_{name} {kind}", f"fclocal_{name} {value}"]
+                lines += [
+                    f"# HELP fclocal_{name} {help_text}",
+                    f"# TYPE fclocal_{name} {kind}",
+                    f"fclocal_{name} {value}",
+                ]
         return "\n".join(lines) + "\n"

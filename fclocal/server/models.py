@@ -38,8 +38,8 @@ class _Loaded:
 class Models:
     """The one model in memory and the way to others.
 
-    `named` says that the default was named on the command line: then it answers for names that nothing here has. Without
-    it they raise ModelMissing. `keep_alive` is in seconds, None for ever.
+    `named` says that the default was named on the command line: then it answers for names that nothing here has.
+    Without it they raise ModelMissing. `keep_alive` is in seconds, None for ever.
     """
 
     def __init__(

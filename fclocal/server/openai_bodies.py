@@ -176,7 +176,7 @@ def reply_request(body: ChatBody, endpoint: Endpoint) -> ReplyRequest:
         ),
         max_tokens=body.max_completion_tokens or body.max_tokens or endpoint.settings.max_tokens,
         stop=stops_of(body.stop),
-        schema=_schema(body.response_format),
+        schema=schema_of(body.response_format),
         scores=bool(body.logprobs),
         top_logprobs=(body.top_logprobs or 0) if body.logprobs else 0,
     )
@@ -263,13 +263,13 @@ def _part_texts(parts: Iterable[Part], param: str) -> Iterable[str]:
     for index, part in enumerate(parts):
         text = part.text if part.text is not None else part.refusal
         if part.type not in ("text", "refusal", "input_text", "output_text") or text is None:
-            raise reject(f"Content of type {part.type[:40]!r} is not understood; only text is.", param=f"{param}[{index}]")
+            raise reject(
+                f"Content of type {part.type[:40]!r} is not understood; only text is.", param=f"{param}[{index}]"
+            )
         yield text
 
 
-def _choice(
-    body: ChatBody, functions: Sequence[Function], default: Choice
-) -> tuple[Choice, frozenset[str] | None]:
+def _choice(body: ChatBody, functions: Sequence[Function], default: Choice) -> tuple[Choice, frozenset[str] | None]:
     """The choice, and the names it is narrowed to."""
     names = frozenset(function.name for function in functions)
     if not functions:
@@ -294,7 +294,8 @@ def _choice(
     raise reject("tool_choice is not understood.", param="tool_choice")
 
 
-def _schema(wanted: ResponseFormat | None) -> JsonObject | None:
+def schema_of(wanted: ResponseFormat | None) -> JsonObject | None:
+    """The schema that a text reply is held to. Raises Rejected."""
     if wanted is None or wanted.type == "text":
         return None
     if wanted.type == "json_object":

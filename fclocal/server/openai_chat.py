@@ -146,7 +146,7 @@ class _Answer:
         message: dict[str, Json] = {"role": "assistant", "content": heard.text or None, "refusal": None}
         if heard.thinking:
             message["reasoning_content"] = heard.thinking
-        calls = [
+        calls: list[Json] = [
             {"id": ready.call.id, "type": "function", "function": _function(ready)} for ready in heard.calls
         ]
         if calls and self.body.legacy:

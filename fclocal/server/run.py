@@ -23,9 +23,7 @@ from fclocal.server.settings import Settings
 
 def build_endpoint(settings: Settings, config: Config) -> Endpoint:
     """The state of a server; nothing is loaded yet."""
-    models = Models(
-        settings.options, config, opener=open_model, named=settings.named, keep_alive=settings.keep_alive
-    )
+    models = Models(settings.options, config, opener=open_model, named=settings.named, keep_alive=settings.keep_alive)
     line = Line(parallel=settings.limits.parallel, queue=settings.limits.queue)
     return Endpoint(settings, models, line, Metrics())
 
