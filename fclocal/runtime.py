@@ -126,7 +126,6 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
     source, store = chosen.source, Store()
     fit = plan_load(source, here(), context=options.context, gpu_layers=options.gpu_layers)
     async with AsyncExitStack() as stack:
-        digest = asyncio.to_thread(store.file_sha256, source.path)
         engine = await stack.enter_async_context(
             await Engine.open(
                 source.path,
@@ -139,7 +138,7 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
                 verbose=options.verbose,
             )
         )
-        digest = await asyncio.to_thread(Store().file_sha256, source.path)
+        digest = await asyncio.to_thread(store.file_sha256, source.path)
         stop = tuple(dict.fromkeys((*chosen.dialect.stop, *source.stop)))
         store.mark_used(source.path)
         yield Model(source.name, engine, chosen.dialect, digest, source.quant, stop)
