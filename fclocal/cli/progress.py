@@ -13,6 +13,8 @@ from fclocal.models.fit import gb
 
 WIDTH: Final = 24
 PLAIN_STEP: Final = 10
+# Hashing less than this takes no time worth telling.
+QUIET_CHECK: Final = 100_000_000
 _SAMPLE: Final = 5.0
 
 
@@ -59,6 +61,8 @@ class ProgressLine:
                 self._shown = now
                 self._stream.write(f"\r\x1b[K{self._line(progress)}")
                 self._stream.flush()
+            return
+        if progress.phase == "checking" and progress.total < QUIET_CHECK:
             return
         step = progress.done * PLAIN_STEP // progress.total if progress.total else PLAIN_STEP
         if step != self._step:

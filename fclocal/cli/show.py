@@ -151,7 +151,7 @@ def _show_entry(entry: Entry, store: Store, *, as_json: bool) -> None:
     facts = row.json() | {"files": [file.name for file in entry.files], "size": gb(row.size) if row.size else None}
     for key, value in facts.items():
         if key != "notes" and value not in (None, [], "", False):
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else "yes" if value is True else value
             print(visible(f"{key.replace('_', ' '):<16} {shown}"))
     tell(entry.notes)
     cure = f"fclocal import {entry.repo}" if entry.gguf == "convert" else f"fclocal pull {entry.id}"
