@@ -261,6 +261,7 @@ def _only_needed(members: list[Member], extras: list[Extra], fewest: int) -> tup
 
 def literals(values: tuple[Json, ...]) -> Literals:
     """The shape of these values."""
+    values = tuple({key(value): value for value in values}.values())
     least = min(values, key=length)
     return Literals(values, Extent(least, length(least), max(map(length, values))))
 
@@ -269,11 +270,8 @@ def either(options: list[Shape]) -> Shape | None:
     """Any of the options; all their constants become one."""
     constants = [option for option in options if isinstance(option, Literals)]
     if len(constants) > 1:
-        values = {key(value): value for option in constants for value in option.values}
-        options = [
-            literals(tuple(values.values())),
-            *(option for option in options if not isinstance(option, Literals)),
-        ]
+        joined = literals(tuple(value for option in constants for value in option.values))
+        options = [joined, *(option for option in options if not isinstance(option, Literals))]
     if len(options) <= 1:
         return options[0] if options else None
     least = min((option.extent for option in options), key=lambda extent: extent.size)

@@ -27,12 +27,13 @@ _NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "defin
 
 # Keywords that can refuse a value; everything else is an annotation, a location, or unknown.
 ASSERTIONS = frozenset(
-    ("type", "enum", "const", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-    + ("minLength", "maxLength", "pattern", "format", "items", "minItems", "maxItems", "uniqueItems")
-    + ("minContains", "maxContains", "required", "minProperties", "maxProperties", "dependentRequired", "$ref")
-    + ("$dynamicRef", "$recursiveRef", *_ONE, *_MANY, "properties", "patternProperties", "dependentSchemas")
-    + ("dependencies",)
-) - {"then", "else", "minContains", "maxContains"}
+    {
+        *("type", "enum", "const", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+        *("minLength", "maxLength", "pattern", "format", "items", "minItems", "maxItems", "uniqueItems", "required"),
+        *("minProperties", "maxProperties", "properties", "patternProperties", "dependentRequired"),
+        *("dependentSchemas", "dependencies", "$ref", "$dynamicRef", "$recursiveRef", *_ONE, *_MANY),
+    }
+) - {"then", "else"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from fclocal.functions import Json
 from fclocal.grammar.cases import Case
@@ -33,6 +35,14 @@ class _Range:
         below = self.high is None or value < self.high or (value == self.high and not self.high_open)
         return above and below
 
+    def few(self, step: Decimal) -> list[Decimal] | None:
+        """The multiples of `step` in it, where they are few."""
+        if self.low is None or self.high is None or (self.high - self.low) / step > MAX_MULTIPLES:
+            return None
+        first = (self.low / step).to_integral_value("ROUND_CEILING")
+        last = (self.high / step).to_integral_value("ROUND_FLOOR")
+        return [number * step for number in map(Decimal, range(int(first), int(last) + 1))]
+
     def whole(self) -> _Range:
         """The same for whole numbers, with both ends included."""
         low, high = self.low, self.high
@@ -51,9 +61,7 @@ def number_plans(case: Case, notes: Notes) -> Iterator[LiteralPlan | NumberPlan]
             low, high = INTEGER_RANGES[name]
             case.at_least(low, excluded=False)
             case.at_most(high, excluded=False)
-    step = _common_step(case)
-    if step is None and case.steps:
-        notes.leave(case, "multipleOf")
+    step = _common_step(case, whole=case.whole)
     everything = _Range(case.low, case.high, case.low_open, case.high_open)
     for part in _without(everything, case, notes):
         yield from _plans(part, step, whole=case.whole or (step is not None and step == step.to_integral_value()))
@@ -77,12 +85,12 @@ def _plans(part: _Range, step: Decimal | None, *, whole: bool) -> Iterator[Liter
     part = part.whole() if whole else part
     if part.empty:
         return
-    if step is not None and part.low is not None and part.high is not None:
-        if (part.high - part.low) / step <= MAX_MULTIPLES:
-            values = tuple(_plain(value) for value in _multiples(part.low, part.high, step) if part.holds(value))
-            if values:
-                yield LiteralPlan(values)
-            return
+    few = part.few(step) if step is not None else None
+    if few is not None:
+        values = tuple(_plain(value) for value in few if part.holds(value))
+        if values:
+            yield LiteralPlan(values)
+        return
     yield NumberPlan(whole, part.low, part.high, part.low_open, part.high_open, step)
 
 
@@ -90,19 +98,14 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _common_step(case: Case) -> Decimal | None:
-    """The one step whose multiples are the multiples of all, if there is one."""
-    steps = sorted(set(case.steps), reverse=True)
+def _common_step(case: Case, *, whole: bool) -> Decimal | None:
+    """The one step whose multiples are the multiples of all (and whole)."""
+    steps = [Fraction(step) for step in case.steps] + [Fraction(1)] * (whole and bool(case.steps))
     if not steps:
         return None
-    return steps[0] if all(steps[0] % step == 0 for step in steps) else None
-
-
-def _multiples(low: Decimal, high: Decimal, step: Decimal) -> Iterator[Decimal]:
-    number = (low / step).to_integral_value("ROUND_CEILING")
-    while number * step <= high:
-        yield number * step
-        number += 1
+    over = math.lcm(*(step.numerator for step in steps))
+    under = math.gcd(*(step.denominator for step in steps))
+    return Decimal(over) / Decimal(under)
 
 
 def _plain(number: Decimal) -> Json:

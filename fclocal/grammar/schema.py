@@ -59,8 +59,8 @@ class CompiledSchema:
 class SchemaReport:
     """What becomes of one function's schema.
 
-    `status` is "ok" or "set aside", with its `reason`. `enforced`, `checked` and `refused` are JSON pointers of keywords:
-    by the grammar, only after generation, and by nobody.
+    `status` is "ok" or "set aside", with its `reason`. `enforced`, `checked` and `refused` are JSON pointers of
+    keywords: by the grammar, only after generation, and by nobody.
     """
 
     name: str

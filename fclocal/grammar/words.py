@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from fclocal.grammar.patterns import literal
+from fclocal.grammar.ecma import literal
 
 Tree: TypeAlias = "dict[str, Tree]"
 
