@@ -9,27 +9,34 @@ from dataclasses import dataclass
 _SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 _SMALL += " seventeen eighteen nineteen"
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-UNITS = {word: value for value, word in enumerate(_SMALL.split())}
-TENS = {word: value for value, word in zip(range(20, 100, 10), _TENS.split(), strict=True)} | {"fourty": 40}
-SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
-SCALES |= {"grand": 1000, "lakh": 10**5, "crore": 10**7}
+SMALL = {word: value for value, word in enumerate(_SMALL.split())}
+SMALL |= {word: value for value, word in zip(range(20, 100, 10), _TENS.split(), strict=True)} | {"fourty": 40}
+SCALES = {"hundred": 100, "dozen": 12, "thousand": 1000, "grand": 1000, "lakh": 10**5, "million": 10**6}
+SCALES |= {"crore": 10**7, "billion": 10**9, "trillion": 10**12}
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
 _ORDINALS += " fifteenth sixteenth seventeenth eighteenth nineteenth"
 ORDINALS = {word: value for value, word in enumerate(_ORDINALS.split(), 1)}
-ORDINALS |= {word[:-1] + "ieth": value for word, value in TENS.items()}
-TIMES = {"once": 1, "twice": 2, "thrice": 3, "double": 2, "triple": 3, "single": 1, "both": 2, "pair": 2, "couple": 2}
-FRACTIONS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25}
-FRACTIONS |= {"fifths": 0.2, "tenth": 0.1, "tenths": 0.1, "halved": 0.5}
-_SUFFIXES = {"k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12}
+ORDINALS |= {word[:-1] + "ieth": value for word, value in SMALL.items() if value >= 20}
+TIMES = {"once": 1, "single": 1, "solo": 1, "twice": 2, "double": 2, "pair": 2, "couple": 2, "both": 2, "thrice": 3}
+TIMES |= {"triple": 3, "fortnight": 14}
+FRACTIONS = {"half": 1 / 2, "halves": 1 / 2, "third": 1 / 3, "thirds": 1 / 3, "quarter": 1 / 4, "quarters": 1 / 4}
+FRACTIONS |= {"fifths": 1 / 5, "eighths": 1 / 8, "tenth": 1 / 10, "tenths": 1 / 10}
+_NUMBER_WORDS = frozenset((*SMALL, *SCALES, *ORDINALS, *TIMES, *FRACTIONS, "minus", "negative", "a", "an"))
+_SUFFIXES = {"k": 10**3, "m": 10**6, "mn": 10**6, "mio": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
+MAX_DIGITS = 40
 _TOKEN = re.compile(
-    r"(?P<power>\d+(?:\.\d+)?e[+-]?\d{1,3}(?![^\W_]))"
+    r"(?P<power>\d+(?:\.\d+)?e[+-]?\d{1,2}(?![^\W_]))"
     r"|(?P<ratio>\d{1,4}/\d{1,4}(?![\w/]))"
     r"|(?P<digits>\d+(?:[.,'_]\d+)*|(?<![\w.])\.\d+)"
-    r"(?:(?P<scale>\s?(?:mn|mio|bn|[kmbt]))(?![^\W_])|(?P<percent>\s?(?:%|percent\b|per cent\b))|(?:st|nd|rd|th|s)(?![^\W_]))?"
+    r"(?:(?P<scale>\s?(?:mn|mio|bn|[kmbt]))(?![^\W_])"
+    r"|(?P<percent>\s?(?:%|percent\b|per cent\b))"
+    r"|(?:st|nd|rd|th|s)(?![^\W_]))?"
     r"|(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)"
 )
 _SPACED = re.compile(r"(?<![\w.,])\d{1,3}(?: \d{3})+(?![\w,]|\.\d)")
-_GROUPED = re.compile(r"\d{1,3}(?:[,'_]\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+_ENGLISH = re.compile(r"\d{1,3}(?:[,'_]\d{3})+(?:\.\d+)?")
+_CONTINENTAL = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}")
+_DECIMAL = re.compile(r"(\d*)[.,](\d+)")
 _JOINTS = frozenset((" ", "-", "  ", "\n", "\t"))
 
 
@@ -45,24 +52,26 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
+    """A word, or a number in digits with its `others` readings; `scaled` is the one with its "k", "m" or "bn"."""
+
     word: str
     value: int | float | None
     start: int
     end: int
     others: tuple[int | float, ...] = ()
-    percent: bool = False
+    closed: bool = False
+    scaled: int | float | None = None
 
 
 def said_numbers(folded: str, *, offset: int = 0) -> Iterator[Said]:
     """Every number in `folded`, each reading of it; places are counted from `offset`."""
-    tokens = [_token(match, folded) for match in _TOKEN.finditer(folded)]
+    tokens = [_token(match) for match in _TOKEN.finditer(folded)]
     at = 0
     while at < len(tokens):
-        token = tokens[at]
-        if token.value is None and not _is_number_word(token.word):
+        if tokens[at].value is None and tokens[at].word not in _NUMBER_WORDS:
             at += 1
             continue
-        found, after = _phrase(tokens, at, folded)
+        found, after = _Phrase(tokens, at, folded).read()
         for said in found:
             yield Said(said.value, said.start + offset, said.end + offset, said.exact)
         at = max(after, at + 1)
@@ -70,274 +79,229 @@ def said_numbers(folded: str, *, offset: int = 0) -> Iterator[Said]:
         yield Said(int(match.group().replace(" ", "")), match.start() + offset, match.end() + offset)
 
 
-def parse_number(text: str) -> int | float | None:
+def parse_number(folded: str) -> int | float | None:
     """The one number that a short folded text says ("two dozen", "1,200", "15 %"), or None."""
-    text = text.strip().lower()
-    found = [said for said in said_numbers(text) if said.exact]
-    if not found:
-        return None
-    longest = max(found, key=lambda said: (said.end - said.start, -said.start))
-    return longest.value
+    found = [said for said in said_numbers(folded) if said.exact]
+    return max(found, key=lambda said: said.end - said.start).value if found else None
 
 
-def _is_number_word(word: str) -> bool:
-    known = word in UNITS or word in TENS or word in SCALES or word in ORDINALS or word in TIMES or word in FRACTIONS
-    return known or word in ("minus", "negative", "a", "an")
+def whole(value: float) -> int | float:
+    """An int where `value` is a whole number that a float holds exactly."""
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else value
 
 
-def _token(match: re.Match[str], folded: str) -> _Token:
+def _token(match: re.Match[str]) -> _Token:
     start, end = match.span()
     if word := match["word"]:
         return _Token(word, None, start, end)
     if power := match["power"]:
-        return _Token("", _whole(float(power)), start, end)
+        return _Token("", whole(float(power)), start, end)
     if ratio := match["ratio"]:
         above, below = map(int, ratio.split("/"))
-        return _Token("", _whole(above / below) if below else None, start, end, (above, below))
-    readings = _digit_readings(match["digits"])
+        return _Token("", whole(above / below) if below else above, start, end, (above, below))
+    value, *others = _digit_readings(match["digits"])
     if match["scale"]:
-        factor = _SUFFIXES[match["scale"].strip()]
-        scaled = _whole(round(readings[0] * factor, 9))
-        return (
-            _Token("", scaled, start, end, readings)
-            if factor == 1e3
-            else _Token("", readings[0], start, end, (scaled,))
-        )
-    percent = bool(match["percent"])
-    others = (*readings[1:], *((readings[0] / 100,) if percent else ()))
-    return _Token("", readings[0], start, end, others, percent)
+        scaled = whole(round(value * _SUFFIXES[match["scale"].strip()], 6))
+        return _Token("", value, start, match.end("digits"), tuple(others), closed=True, scaled=scaled)
+    if match["percent"]:
+        return _Token("", value, start, match.end("digits"), (*others, value / 100), closed=True)
+    return _Token("", value, start, end, tuple(others))
 
 
-def _digit_readings(digits: str) -> tuple[int | float, ...]:
+def _digit_readings(digits: str) -> list[int | float]:
     """What a run of digits may mean, the likeliest first."""
     if digits.isdecimal():
-        return (_bounded_int(digits),)
-    readings: list[int | float] = []
-    if _GROUPED.fullmatch(digits):
-        decimal = "," if re.search(r"\.\d+,", digits) or digits.count(".") > 1 else "."
-        groups = ".," if decimal == "." else ".,"
-        whole, _, rest = (
-            digits.partition(decimal) if decimal in digits[-20:] and digits.count(decimal) == 1 else (digits, "", "")
-        )
-        whole = re.sub(f"[{re.escape(groups)}'_]", "", whole)
-        readings.append(_number(whole, rest))
-        if digits.count(".") == 1 and "," not in digits and len(digits.split(".")[1]) == 3:
-            readings.append(_bounded_int(digits.replace(".", "")))
-    elif re.fullmatch(r"\d*[.,]\d+", digits):
-        whole, rest = re.split("[.,]", digits)
-        readings.append(_number(whole or "0", rest))
-    if (readings and "," not in digits) or _GROUPED.fullmatch(digits):
-        return tuple(readings)
-    return (*readings, *(_bounded_int(part) for part in re.split(r"[.,'_]", digits) if part))
+        return [int(digits[:MAX_DIGITS])]
+    if _ENGLISH.fullmatch(digits):
+        return [_number(re.sub("[,'_]", "", digits))]
+    if _CONTINENTAL.fullmatch(digits):
+        return [_number(digits.replace(".", "").replace(",", "."))]
+    parts: list[int | float] = [int(part[:MAX_DIGITS]) for part in re.split(r"[.,'_]", digits) if part]
+    decimal = _DECIMAL.fullmatch(digits)
+    if decimal is None:
+        return parts
+    value = _number(f"{decimal[1] or '0'}.{decimal[2]}")
+    thousands = "." in digits and len(decimal[2]) == 3 and 0 < len(decimal[1]) < 4
+    grouped = [int(decimal[1] + decimal[2])] if thousands else []
+    return [value, *grouped, *(parts if "," in digits else ())]
 
 
-def _number(whole: str, decimals: str) -> int | float:
-    return _whole(float(f"{whole}.{decimals}")) if decimals else _bounded_int(whole)
+def _number(text: str) -> int | float:
+    return whole(float(text)) if "." in text else int(text[:MAX_DIGITS])
 
 
-def _bounded_int(digits: str) -> int:
-    return int(digits[:400])
+class _Phrase:
+    """Reads the number that begins at one token."""
 
+    def __init__(self, tokens: Sequence[_Token], at: int, folded: str) -> None:
+        self._tokens = tokens
+        self._first = at
+        self._folded = folded
+        self._here = at
+        self._total: int | float = 0
+        self._current: int | float | None = None
+        self._readings: list[int | float] = []
 
-def _whole(value: float) -> int | float:
-    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+    def read(self) -> tuple[list[Said], int]:
+        """Every reading of the number, the likeliest first, and the token after it."""
+        first = self._tokens[self._first]
+        if first.word in ("minus", "negative", "a", "an"):
+            return self._prefixed(first)
+        while self._here < len(self._tokens) and (self._here == self._first or self._joined(self._here)):
+            if not self._step(self._tokens[self._here]):
+                break
+        after = max(self._here, self._first + 1)
+        start, end = first.start, self._tokens[after - 1].end
+        value = whole(self._total + (self._current or 0))
+        sign = 1
+        if self._negative(first):
+            sign, start = -1, start - 1
+        found = [Said(sign * value, start, end)]
+        found += (Said(sign * other, start, end, exact=False) for other in self._readings)
+        for token in self._tokens[self._first : after]:
+            numbers = token.others if after == self._first + 1 else (*token.others, *filter(None, (token.value,)))
+            found += (Said(sign * other, token.start, token.end, exact=False) for other in numbers)
+            if token.scaled is not None:
+                found.append(Said(sign * token.scaled, token.start, token.end + 1))
+        return found, after
 
+    def _prefixed(self, first: _Token) -> tuple[list[Said], int]:
+        """ "minus five", "a hundred", "a quarter"."""
+        after = self._first + 1
+        if after >= len(self._tokens) or not self._joined(after):
+            return [], after
+        follows = self._tokens[after]
+        negative = first.word in ("minus", "negative")
+        if negative and follows.value is None and follows.word not in SMALL and follows.word not in ("a", "half"):
+            return [], after
+        if not negative and not (follows.word in SCALES or follows.word in FRACTIONS or follows.word in TIMES):
+            return [], after
+        found, after = _Phrase(self._tokens, after, self._folded).read()
+        sign = -1 if negative else 1
+        return [Said(sign * said.value, first.start, said.end, said.exact) for said in found], after
 
-def _phrase(tokens: Sequence[_Token], at: int, folded: str) -> tuple[list[Said], int]:
-    """The number that begins at token `at`, and the token after it."""
-    first = tokens[at]
-    negative = _negative(tokens, at, folded)
-    if first.word in ("minus", "negative"):
-        if at + 1 < len(tokens) and _joined(tokens, at, folded) and _starts(tokens[at + 1]):
-            found, after = _phrase(tokens, at + 1, folded)
-            return [Said(-said.value, first.start, said.end, said.exact) for said in found], after
-        return [], at + 1
-    if first.word in ("a", "an"):
-        follows = tokens[at + 1].word if at + 1 < len(tokens) and _joined(tokens, at, folded) else ""
-        if not (follows in SCALES or follows in FRACTIONS or follows in ("couple", "pair")):
-            return [], at + 1
-        if follows not in SCALES:
-            found, after = _phrase(tokens, at + 1, folded)
-            return [Said(said.value, first.start, said.end, said.exact) for said in found], after
-    value, after, readings = _compose(tokens, at, folded)
-    start, end = first.start, tokens[after - 1].end
-    if negative:
-        value, start = -value, start - 1
-    found = [Said(_whole(float(value)) if isinstance(value, float) else value, start, end)]
-    for reading in readings:
-        found.append(Said(reading, start, end, exact=False))
-    for token in tokens[at:after]:
-        found += [Said(other, token.start, token.end, exact=False) for other in token.others]
-        if after - at > 1 and token.value is not None:
-            found.append(Said(token.value, token.start, token.end, exact=False))
-    return found, after
-
-
-def _compose(tokens: Sequence[_Token], at: int, folded: str) -> tuple[int | float, int, list[int | float]]:
-    """Value, the token after it, and other readings of a phrase without sign."""
-    total: int | float = 0
-    current: int | float | None = None
-    readings: list[int | float] = []
-    here = at
-    while here < len(tokens):
-        token = tokens[here]
-        if here > at and not _joined(tokens, here - 1, folded):
-            break
+    def _step(self, token: _Token) -> bool:
+        """Take one token in; False when the number ended before or with it."""
         word = token.word
-        if word == "and" and here > at and here + 1 < len(tokens) and _joined(tokens, here, folded):
-            more = _after_and(tokens, here + 1, folded, scaled=total > 0 or (current or 0) >= 100)
-            if more is None:
-                break
-            fraction, here = more
-            if fraction is not None:
-                current = (current or 0) + fraction
-                break
-            continue
-        if word in ("a", "an") and here == at:
-            current = 1
-        elif token.value is not None:
-            if current is not None:
-                if 0 < token.value < 1 and isinstance(current, int) and not token.percent:
-                    current += token.value
-                    here += 1
-                break
-            current = token.value
-            if token.percent:
-                here += 1
-                break
-        elif word in UNITS:
-            small = UNITS[word]
-            if current is None:
-                current = small
-            elif (isinstance(current, int) and current % 10 == 0 and current % 100 >= 20 and 0 < small < 10) or (
-                isinstance(current, int) and current >= 100 and current % 100 == 0
-            ):
-                current += small
-            elif isinstance(current, int) and 10 <= current <= 99 and small >= 10:
-                current = current * 100 + small
-            else:
-                break
-        elif word in TENS:
-            if current is None:
-                current = TENS[word]
-            elif isinstance(current, int) and current >= 100 and current % 100 == 0:
-                current += TENS[word]
-            elif isinstance(current, int) and 10 <= current <= 99:
-                current = current * 100 + TENS[word]
-            else:
-                break
-        elif word in SCALES:
-            factor = SCALES[word]
-            if current is None and word in ("grand",):
-                break
-            if factor in (100, 12):
-                current = (1 if current is None else current) * factor
-            else:
-                total += (1 if current is None else current) * factor
-                current = None
-        elif word in ORDINALS and (current is None or _takes_ordinal(current)):
-            if word in FRACTIONS and here > at and isinstance(current, int) and 1 <= current < 20:
-                current = current * FRACTIONS[word]
-            else:
-                current = (current or 0) + ORDINALS[word]
-                if word in FRACTIONS:
-                    readings.append(FRACTIONS[word])
-            here += 1
-            break
-        elif word in FRACTIONS:
-            if current is None:
-                current = FRACTIONS[word]
-                scale = _scale_after_half(tokens, here, folded)
-                if scale:
-                    factor, here = scale
-                    current = _whole(current * factor)
-                    here += 1
-                    break
-            elif isinstance(current, int) and current < 20:
-                current = current * FRACTIONS[word]
-            else:
-                break
-            here += 1
-            break
-        elif word in TIMES and current is None:
-            current = TIMES[word]
-            here += 1
-            break
-        elif word == "point" and current is not None:
-            decimals, after = _decimals(tokens, here, folded)
-            if not decimals:
-                break
-            current = float(f"{total + current}.{decimals}")
-            total, here = 0, after
-            continue
-        elif word in ("percent",) and current is not None:
-            readings.append(current / 100)
-            here += 1
-            break
-        else:
-            break
-        here += 1
-    value = total + (current or 0)
-    return value, max(here, at + 1), readings
-
-
-def _takes_ordinal(current: int | float) -> bool:
-    return isinstance(current, int) and (current % 10 == 0 or current < 20)
-
-
-def _after_and(tokens: Sequence[_Token], at: int, folded: str, *, scaled: bool) -> tuple[float | None, int] | None:
-    """What follows "and" in a number: (a fraction to add, token after it), (None, token to go on with), or None."""
-    word = tokens[at].word
-    if word in ("a", "an", "one") and at + 1 < len(tokens) and tokens[at + 1].word in FRACTIONS:
-        return FRACTIONS[tokens[at + 1].word], at + 2
-    if word in UNITS and at + 1 < len(tokens) and _joined(tokens, at, folded) and tokens[at + 1].word in FRACTIONS:
-        return UNITS[word] * FRACTIONS[tokens[at + 1].word], at + 2
-    if tokens[at].value is not None and 0 < (tokens[at].value or 0) < 1:
-        return float(tokens[at].value or 0), at + 1
-    if scaled and (word in UNITS or word in TENS or word in ORDINALS):
-        return None, at
-    return None
-
-
-def _scale_after_half(tokens: Sequence[_Token], at: int, folded: str) -> tuple[int, int] | None:
-    """The scale in "half a dozen" or "half million", with its token."""
-    for here in (at + 1, at + 2):
-        if here >= len(tokens) or not _joined(tokens, here - 1, folded):
-            return None
-        if tokens[here].word in SCALES:
-            return SCALES[tokens[here].word], here
-        if tokens[here].word not in ("a", "an"):
-            return None
-    return None
-
-
-def _decimals(tokens: Sequence[_Token], at: int, folded: str) -> tuple[str, int]:
-    """The digits after "point" at token `at`, and the token after them."""
-    digits = ""
-    here = at + 1
-    while here < len(tokens) and _joined(tokens, here - 1, folded):
-        token = tokens[here]
-        if token.word in UNITS and UNITS[token.word] < 10:
-            digits += str(UNITS[token.word])
-        elif not digits and isinstance(token.value, int) and not token.percent:
-            return str(token.value), here + 1
-        else:
-            break
-        here += 1
-    return digits, here
-
-
-def _starts(token: _Token) -> bool:
-    return token.value is not None or token.word in UNITS or token.word in TENS or token.word in ("a", "half")
-
-
-def _joined(tokens: Sequence[_Token], at: int, folded: str) -> bool:
-    """Whether only a blank or a hyphen stands between token `at` and the next."""
-    return folded[tokens[at].end : tokens[at + 1].start] in _JOINTS
-
-
-def _negative(tokens: Sequence[_Token], at: int, folded: str) -> bool:
-    start = tokens[at].start
-    if tokens[at].value is None or start == 0 or folded[start - 1] != "-":
+        if token.value is not None:
+            return self._digits(token, token.value)
+        if word in SMALL:
+            return self._small(SMALL[word])
+        if word in SCALES:
+            return self._scale(SCALES[word])
+        if word == "and" and self._here > self._first:
+            return self._and()
+        if word == "point" and self._current is not None:
+            return self._point()
+        if word in ORDINALS or word in FRACTIONS:
+            self._part(word)
+        elif word in TIMES and self._here == self._first:
+            self._take(TIMES[word])
+        elif word == "percent" and self._current is not None:
+            self._readings.append(self._current / 100)
+            self._here += 1
         return False
-    return start == 1 or not (folded[start - 2].isalnum() or folded[start - 2] in ")]-")
+
+    def _take(self, current: int | float | None) -> bool:
+        self._current = current
+        self._here += 1
+        return True
+
+    def _digits(self, token: _Token, value: int | float) -> bool:
+        if self._current is None and not self._total:
+            return self._take(value) and not token.closed
+        if 0 < value < 1 and isinstance(self._current, int) and "/" in self._folded[token.start : token.end]:
+            self._take(self._current + value)
+        return False
+
+    def _small(self, small: int) -> bool:
+        current = self._current
+        if current is None:
+            return self._take(small)
+        if not isinstance(current, int) or self._tokens[self._here - 1].value is not None:
+            return False
+        hundreds = current >= 100 and current % 100 == 0
+        ones = small < 10 and current % 10 == 0 and current % 100 >= 20
+        if hundreds or ones:
+            return self._take(current + small)
+        return self._take(current * 100 + small) if small >= 10 and 10 <= current <= 99 else False
+
+    def _scale(self, factor: int) -> bool:
+        current = 1 if self._current is None else self._current
+        if factor < 1000:
+            return self._take(whole(current * factor))
+        self._total = whole(self._total + current * factor)
+        return self._take(None)
+
+    def _part(self, word: str) -> None:
+        """An ordinal or a fraction, which ends the number."""
+        current = self._current
+        counted = isinstance(current, int) and 1 <= current < 20 and not self._total
+        if word in FRACTIONS and counted:
+            self._take((current or 1) * FRACTIONS[word])
+        elif word in ORDINALS and (current is None or current % 10 == 0):
+            self._take((current or 0) + ORDINALS[word])
+            self._readings += [FRACTIONS[word]] if word in FRACTIONS and current is None else []
+        elif current is None and not self._total:
+            self._take(FRACTIONS[word])
+            self._readings.append(FRACTIONS[word] * 100)
+            self._scale_after_half()
+
+    def _scale_after_half(self) -> None:
+        """ "half a dozen", "half a million"."""
+        here = self._here
+        if here < len(self._tokens) and self._joined(here) and self._tokens[here].word in ("a", "an", "of"):
+            here += 1
+        if here < len(self._tokens) and self._joined(here) and self._tokens[here].word in SCALES:
+            self._current = whole((self._current or 1) * SCALES[self._tokens[here].word])
+            self._here = here + 1
+
+    def _and(self) -> bool:
+        """ "a hundred and five" goes on, "two and a half" ends, "two and three" ended before."""
+        after = self._here + 1
+        if after >= len(self._tokens) or not self._joined(after):
+            return False
+        if self._total or (isinstance(self._current, int) and self._current >= 100):
+            word = self._tokens[after].word
+            if word in SMALL or (word in ORDINALS and word not in FRACTIONS):
+                self._here = after
+                return True
+        fraction = self._fraction(after)
+        if fraction and fraction[0] < 1:
+            self._current = (self._current or 0) + fraction[0]
+            self._here = fraction[1]
+        return False
+
+    def _fraction(self, at: int) -> tuple[float, int] | None:
+        """The fraction that begins at token `at`, and the token after it."""
+        word, value = self._tokens[at].word, self._tokens[at].value
+        if value is not None:
+            return (value, at + 1) if 0 < value < 1 else None
+        count = 1 if word in ("a", "an") else SMALL.get(word)
+        after = at + 1
+        if count is None or after >= len(self._tokens) or not self._joined(after):
+            return None
+        part = FRACTIONS.get(self._tokens[after].word)
+        return (count * part, after + 1) if part else None
+
+    def _point(self) -> bool:
+        digits = ""
+        here = self._here + 1
+        while here < len(self._tokens) and self._joined(here) and SMALL.get(self._tokens[here].word, 10) < 10:
+            digits += str(SMALL[self._tokens[here].word])
+            here += 1
+        if digits:
+            self._current = float(f"{self._current}.{digits}") if isinstance(self._current, int) else self._current
+            self._here = here
+            return True
+        return False
+
+    def _joined(self, at: int) -> bool:
+        """Whether only a blank or a hyphen stands between the token before `at` and that one."""
+        return self._folded[self._tokens[at - 1].end : self._tokens[at].start] in _JOINTS
+
+    def _negative(self, first: _Token) -> bool:
+        start, folded = first.start, self._folded
+        if first.value is None or start == 0 or folded[start - 1] != "-":
+            return False
+        return start == 1 or not (folded[start - 2].isalnum() or folded[start - 2] in ")]-")

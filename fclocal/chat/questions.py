@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from fclocal.chat.heard import fold, words_of
+from fclocal.chat.folding import fold, words_of
 from fclocal.chat.numbers import parse_number
 from fclocal.functions import Function, Json, JsonObject
 from fclocal.grammar.check import Problem, check, parse_value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fclocal.chat.heard import fold, has_cjk
+from fclocal.chat.folding import fold, has_cjk
 
 AROUND = 60
 _WORD = re.compile(r"[^\W_]+")
