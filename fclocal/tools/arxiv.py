@@ -29,10 +29,7 @@ def query_of(text: str) -> str:
     depth = 0
     for word in _words(text):
         if word == ")":
-            if depth and made[-1] != "(":
-                _drop_operators(made)
-                made.append(word)
-                depth -= 1
+            depth -= _closes(made) if depth else 0
             continue
         if word in _OPERATORS:
             _add_operator(made, _OPERATORS[word])
@@ -64,6 +61,15 @@ def _add_operator(made: list[str], operator: str) -> None:
     made.append(operator)
 
 
+def _closes(made: list[str]) -> bool:
+    """Close a parenthesis; one with nothing in it stays open for what follows."""
+    _drop_operators(made)
+    if made[-1] == "(":
+        return False
+    made.append(")")
+    return True
+
+
 def _drop_operators(made: list[str]) -> None:
     while made and made[-1] in _OPERATORS:
         made.pop()
@@ -74,7 +80,7 @@ def _term(word: str) -> str:
     if colon and field in _FIELDS and rest:
         return f"{field}:{_closed(rest)}"
     if colon and not word.startswith('"'):
-        word = f'"{word.replace(":", " ")}'
+        word = f'"{word.replace(":", " ").replace(chr(34), " ")}'
     return f"all:{_closed(word)}"
 
 

@@ -197,7 +197,9 @@ async def _get(
         raise NetworkRefused(f"{host} did not answer within {web.seconds:g} s.") from None
     except httpx.ConnectError:
         raise NetworkRefused(f"Cannot reach {host}: this machine seems to be offline, or the host is down.") from None
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+    except NetworkRefused:
+        raise
+    except Exception as error:  # the address is the user's: anything may be wrong with it
         raise NetworkRefused(f"{host} could not be asked: {str(error) or type(error).__name__}.") from None
 
 
