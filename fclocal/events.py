@@ -144,11 +144,13 @@ class CallReady:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFinished:
-    """One generation ended. `notes` are sentences about anything that was left out or changed."""
+    """One generation ended. `notes` are sentences about anything that was left out or changed; `at_stop` says that a
+    stop string of the request ended it."""
 
     reason: FinishReason
     timings: Timings
     notes: tuple[str, ...] = ()
+    at_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)

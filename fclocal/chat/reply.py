@@ -28,8 +28,8 @@ MAX_RETRIES = 3
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
     """What to reply to and how. `allowed` names the functions that may be called (None: all offered), `thinking` admits
-    `<think>...</think>` first, `schema` constrains a text reply to JSON that matches it (response_format), `scores` asks for
-    TokensScored with `top_logprobs` alternatives."""
+    `<think>...</think>` first, `schema` constrains a text reply to JSON that matches it (response_format), `scores` asks
+    for TokensScored with `top_logprobs` alternatives."""
 
     messages: tuple[Message, ...]
     functions: tuple[Function, ...] = ()
@@ -77,7 +77,7 @@ async def reply(model: Model, request: ReplyRequest) -> AsyncGenerator[ReplyEven
                         yield event
                     if assembly.retry is None:
                         _refuse_unfinished(assembly, request)
-                        yield ReplyFinished(_finish(reason, assembly), timings, offer.notes)
+                        yield ReplyFinished(_finish(reason, assembly), timings, offer.notes, at_stop=reason == "stop")
                         return
             if assembly.retry:
                 keep, narrower = tries.again(assembly.retry, assembly.before_arguments)

@@ -21,6 +21,7 @@ from fclocal.server.llamacpp import llamacpp_routes
 from fclocal.server.openai_chat import chat_routes
 from fclocal.server.openai_models import model_routes
 from fclocal.server.openai_text import text_routes
+from fclocal.server.responses import responses_routes
 
 
 def build_app(endpoint: Endpoint) -> ASGIApp:
@@ -41,7 +42,7 @@ def build_app(endpoint: Endpoint) -> ASGIApp:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for routes in (chat_routes, text_routes, llamacpp_routes, model_routes):
+    for routes in (chat_routes, text_routes, llamacpp_routes, model_routes, responses_routes):
         app.include_router(routes(endpoint))
     for kind in (FclocalError, Rejected, BrokenSchema, TimeoutError):
         app.add_exception_handler(kind, _refuse)

@@ -228,7 +228,7 @@ def arguments_of(given: str | Mapping[str, Json], param: str) -> JsonObject:
 
 def _message(message: ChatMessage, index: int) -> Message:
     at = f"messages[{index}]"
-    text = _text(message.content, f"{at}.content")
+    text = text_of(message.content, f"{at}.content")
     match message.role:
         case "system" | "developer":
             return SystemMessage(text)
@@ -253,7 +253,8 @@ def _message(message: ChatMessage, index: int) -> Message:
             return FunctionResult("", text, name=message.name)
 
 
-def _text(content: str | list[Part] | None, param: str) -> str:
+def text_of(content: str | list[Part] | None, param: str) -> str:
+    """Content as text. Raises Rejected for content that is not text."""
     if content is None:
         return ""
     return content if isinstance(content, str) else "\n".join(_part_texts(content, param))

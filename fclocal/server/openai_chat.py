@@ -216,5 +216,9 @@ def _entry(piece: bytes, logprob: float) -> dict[str, Json]:
     return {"token": piece.decode("utf-8", "replace"), "logprob": max(logprob, -9999.0), "bytes": list(piece)}
 
 
+def _call(ready: CallReady) -> JsonObject:
+    return {"id": ready.call.id, "type": "function", "function": _function(ready)}
+
+
 def _function(ready: CallReady) -> JsonObject:
     return {"name": ready.call.name, "arguments": dumps(ready.call.arguments)}
