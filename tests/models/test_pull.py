@@ -17,6 +17,7 @@ from fclocal.models.names import resolve
 from fclocal.models.network import refuse_offline
 from fclocal.models.pull import PullPlan, plan_pull, pull, remote_header
 from fclocal.models.quants import RemoteFile, Variant
+from fclocal.models.snapshot import fetch_snapshot
 from fclocal.models.store import Store
 from tests.fake_hub import FakeHub, Fault
 from tests.gguf_bytes import LLAMA, gguf
@@ -281,6 +282,32 @@ def test_huggingface_hub_accepts_what_we_placed(catalog: Catalog, store: Store, 
     found = scan_cache_dir(store.root)
     assert [repo.repo_id for repo in found.repos] == [REPO]
     assert found.warnings == []
+
+
+def test_checkpoints_are_fetched_file_by_file(store: Store, hub: Hub, fake: FakeHub) -> None:
+    repo = fake.add("a/tensors")
+    repo.files |= {
+        "model.safetensors": b"w" * 300_000,
+        "config.json": b"{}",
+        "evil.py": b"import os",
+        "sub/x.json": b"1",
+    }
+    repo.small = frozenset({"config.json", "sub/x.json"})
+
+    def wanted(name: str) -> bool:
+        return name.endswith((".safetensors", ".json"))
+
+    folder = fetch_snapshot("a/tensors", wanted=wanted, store=store, hub=hub, report=quiet)
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
+        "config.json",
+        "model.safetensors",
+        "sub/x.json",
+    ]
+    before = fake.fetched
+    assert fetch_snapshot("a/tensors", wanted=wanted, store=store, hub=hub, report=quiet) == folder
+    assert fake.fetched == before
+    with pytest.raises(ModelMissing, match="none of the files"):
+        fetch_snapshot("a/tensors", wanted=lambda name: False, store=store, hub=hub, report=quiet)
 
 
 def test_header_is_read_in_ranges(hub: Hub, fake: FakeHub) -> None:
