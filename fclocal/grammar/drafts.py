@@ -39,7 +39,7 @@ def bounded_validator(schema: Json) -> Validator:
 
 
 def place_accepts(place: Place, value: Json, *, uri: str) -> bool:
-    """Whether a value is valid at one place of a schema, not counting `enum` and `const`, as far as that can be told."""
+    """Whether a value is valid at one place, not counting `enum` and `const`, as far as that can be told."""
     start_counting()
     schema = {keyword: entry for keyword, entry in place.schema.items() if keyword not in ("enum", "const")}
     try:

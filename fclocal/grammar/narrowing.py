@@ -33,16 +33,7 @@ def narrowed(compiled: CompiledSchema, problems: Sequence[Problem] = ()) -> Comp
     shape = _smaller(json.dumps(compiled.parameters, ensure_ascii=False), compiled.arguments, where)
     rules = Rules()
     one_line, indented = rules.one_line(shape), rules.indented(shape)
-    extent = shape.extent
-    return replace(
-        compiled,
-        shape=shape,
-        minimal=extent.least,
-        rules=rules.named,
-        one_line=one_line,
-        indented=indented,
-        closing=extent.closing,
-    )
+    return replace(compiled, shape=shape, rules=rules.named, one_line=one_line, indented=indented)
 
 
 @lru_cache(maxsize=256)

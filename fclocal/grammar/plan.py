@@ -84,7 +84,6 @@ class Planner:
                 self.notes.unchecked[where] = "pattern"
 
     def _text(self, case: Case) -> TextPlan:
-        where = case.places[0].pointer if case.places else ""
         patterns = [found for name, at in case.formats for found in self._format(name, at)]
         patterns += [found for pattern, at in case.patterns for found in self._pattern(pattern, at)]
         banned = [value for value in case.excluded if isinstance(value, str)]
@@ -96,10 +95,10 @@ class Planner:
         longest = case.longest
         if longest is None:
             longest = max(MAX_TEXT, case.shortest * 2)
-            self.notes.caps[f"{where}/maxLength"] = longest
+            self.notes.cap(case, "maxLength", longest)
         if longest > HARD_TEXT:
             longest = max(HARD_TEXT, case.shortest)
-            self.notes.caps[f"{where}/maxLength"] = longest
+            self.notes.cap(case, "maxLength", longest)
         return TextPlan(case.shortest, longest, tuple(patterns))
 
     def _format(self, name: str, where: str) -> Iterator[tuple[str, str, str]]:
@@ -142,10 +141,10 @@ class Planner:
         if longest is None:
             needed = sum(contains.fewest for contains in case.contains)
             longest = max(MAX_ITEMS, case.fewest_items, len(first) + needed)
-            self.notes.caps[f"{where}/maxItems"] = longest
+            self.notes.cap(case, "maxItems", longest)
         if longest > HARD_ITEMS:
             longest = max(HARD_ITEMS, case.fewest_items)
-            self.notes.caps[f"{where}/maxItems"] = longest
+            self.notes.cap(case, "maxItems", longest)
         fewest = max(case.fewest_items, 1 if any(value == [] for value in case.excluded) else 0)
         if any(isinstance(value, list) and value for value in case.excluded):
             self.notes.leave_excluded(case)

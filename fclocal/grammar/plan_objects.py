@@ -47,7 +47,7 @@ class ObjectPlanner:
                 members.append((name, value, name in case.required))
         extras = tuple(self._extras([*declared, *case.absent])) if listed is None else ()
         if extras and case.most_keys is None:
-            self.notes.caps[f"{where}/maxProperties"] = MAX_EXTRAS
+            self.notes.cap(case, "maxProperties", MAX_EXTRAS)
         return ObjectPlan(tuple(members), extras, fewest, case.most_keys, where)
 
     def _value(self, name: str) -> Conjunction | None:

@@ -77,6 +77,11 @@ class Notes:
     unchecked: dict[str, str] = field(default_factory=dict)
     caps: dict[str, int] = field(default_factory=dict)
 
+    def cap(self, case: Case, keyword: str, limit: int) -> None:
+        """Note a limit, where a schema says anything at all of the value."""
+        if case.places:
+            self.caps[case.places[0].at(keyword)] = limit
+
     def leave(self, case: Case, keyword: str) -> None:
         """Note a keyword for the check, wherever a schema of this case states it."""
         at = [place.at(keyword) for place in case.places if keyword in place.schema]

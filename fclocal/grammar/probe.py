@@ -48,6 +48,12 @@ def refusal(lark: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def refused_leaf(body: str) -> bool:
+    """Whether the body of a rule is a JSON schema that llguidance does not take."""
+    return body.startswith("%json") and bool(refusal(f"%llguidance {{}}\nstart: {body}\n"))
+
+
+@lru_cache(maxsize=4096)
 def short_texts(shortest: int, longest: int, patterns: tuple[str, ...], count: int = 1) -> tuple[str, ...]:
     """Up to `count` different short strings that such a leaf admits, the shortest first; empty when none was found."""
     try:

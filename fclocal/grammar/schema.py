@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Literal
 
 from fclocal.events import Enforcement
 from fclocal.functions import Function, Json, JsonObject
@@ -19,7 +20,7 @@ from fclocal.grammar.expand import Expansion, TooMuchWork
 from fclocal.grammar.keywords import ASSERTIONS
 from fclocal.grammar.plan import Planner
 from fclocal.grammar.plans import Notes
-from fclocal.grammar.probe import refusal
+from fclocal.grammar.probe import refusal, refused_leaf
 from fclocal.grammar.rules import Rules
 from fclocal.grammar.shapes import Shape
 from fclocal.grammar.source import BrokenSchema, Conjunction, Place, Source
@@ -27,6 +28,9 @@ from fclocal.grammar.source import BrokenSchema, Conjunction, Place, Source
 __all__ = ["BrokenSchema", "CompiledSchema", "SchemaReport", "compile_schema", "compile_value", "report"]
 
 MAX_BYTES = 1 << 20
+_KEYED = frozenset({"dependentRequired", "dependentSchemas", "dependencies", "patternProperties"})
+# Grammars of more rules than this are tried out as a whole, smaller ones leaf by leaf.
+MANY_RULES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +41,28 @@ class CompiledSchema:
     `unchecked` the same for keywords that nobody can check, `caps` a pointer to the limit put on an unbounded value.
     `minimal` is a shortest value. `rules` are Lark rules, `one_line` and `indented` name the rule of the whole value in
     either layout, `closing` is an upper bound of the bytes that close the value from anywhere. `enforcing` are the
-    pointers of the keywords that the grammar enforces.
+    pointers of the keywords that the grammar enforces. `arguments` says that the value is a function's arguments.
     """
 
     parameters: JsonObject | bool
+    arguments: bool
     enforced: Enforcement
+    enforcing: tuple[str, ...]
     unenforced: Mapping[str, str]
     unchecked: Mapping[str, str]
     caps: Mapping[str, int]
-    minimal: Json
-    rules: Mapping[str, str]
+    shape: Shape = field(repr=False, compare=False)
+    rules: Mapping[str, str] = field(repr=False)
     one_line: str
     indented: str
-    closing: int
-    enforcing: tuple[str, ...]
-    shape: Shape = field(repr=False, compare=False)
-    arguments: bool
+
+    @property
+    def minimal(self) -> Json:
+        return self.shape.extent.least
+
+    @property
+    def closing(self) -> int:
+        return self.shape.extent.closing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +70,11 @@ class SchemaReport:
     """What becomes of one function's schema.
 
     `status` is "ok" or "set aside", with its `reason`. `enforced`, `checked` and `refused` are JSON pointers of
-    keywords: by the grammar, only after generation, and by nobody.
+    keywords: by the grammar, only after generation, and by nobody. `caps` maps pointers to limits that were added.
     """
 
     name: str
-    status: str
+    status: Literal["ok", "set aside"]
     reason: str
     enforced: tuple[str, ...]
     checked: tuple[str, ...]
@@ -88,10 +98,13 @@ def report(function: Function) -> SchemaReport:
         compiled = compile_schema(function.parameters)
     except BrokenSchema as broken:
         return SchemaReport(function.name, "set aside", broken.reason, (), (), (), {})
-    checked = tuple(sorted(compiled.unenforced))
-    return SchemaReport(
-        function.name, "ok", "", compiled.enforcing, checked, tuple(sorted(compiled.unchecked)), compiled.caps
-    )
+    checked, refused = tuple(sorted(compiled.unenforced)), tuple(sorted(compiled.unchecked))
+    return SchemaReport(function.name, "ok", "", compiled.enforcing, checked, refused, compiled.caps)
+
+
+def slim_shape(compiled: CompiledSchema) -> Shape:
+    """The shape with only what is required, lists as short as they may be, and formats in their plainest spelling."""
+    return _slim(json.dumps(compiled.parameters, ensure_ascii=False), arguments=compiled.arguments) or compiled.shape
 
 
 @lru_cache(maxsize=1024)
@@ -100,54 +113,49 @@ def _compile(text: str, *, arguments: bool) -> CompiledSchema:
         raise BrokenSchema(f"it is bigger than {MAX_BYTES >> 10} KiB")
     schema: Json = json.loads(text)
     source = Source(schema)
-    root: Conjunction = (source.root,)
-    if arguments:
-        root = (*root, _arguments_object(source))
     try:
-        compiled = _take_apart(schema, source, root, arguments=arguments)
+        compiled = _take_apart(schema, source, arguments=arguments)
     except (TooMuchWork, RecursionError):
         compiled = None
-    if compiled is None or refusal(_start(compiled)):
+    if compiled is None or _is_refused(compiled):
         compiled = _open_value(schema, arguments=arguments)
     _refuse_endless(compiled)
     return compiled
 
 
-def slim_shape(compiled: CompiledSchema) -> Shape:
-    """The shape with only what is required, lists as short as they may be, and formats in their plainest spelling."""
-    return _slim(json.dumps(compiled.parameters, ensure_ascii=False), arguments=compiled.arguments) or compiled.shape
-
-
 @lru_cache(maxsize=256)
 def _slim(text: str, *, arguments: bool) -> Shape | None:
     source = Source(json.loads(text))
-    root = (source.root, _arguments_object(source)) if arguments else (source.root,)
+    planner = Planner(Expansion(source), Notes(), narrow=True)
     try:
-        return Builder(Planner(Expansion(source), Notes(), narrow=True), narrow=True).build(root)
+        return Builder(planner, narrow=True).build(_root(source, arguments=arguments))
     except (TooMuchWork, RecursionError):
         return None
+
+
+def _root(source: Source, *, arguments: bool) -> Conjunction:
+    return (source.root, _arguments_object(source)) if arguments else (source.root,)
 
 
 def _arguments_object(source: Source) -> Place:
     """What holds of arguments beside their schema: they are an object, and an empty list of them is meant."""
     schema: dict[str, Json] = {"type": "object"}
-    if source.root.schema.get("properties") == {} and "additionalProperties" not in source.root.schema:
-        closing = {"patternProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf", "oneOf", "propertyNames"}
-        if not closing & source.root.schema.keys():
-            schema["additionalProperties"] = False
+    silent = not source.root.schema.keys() & (ASSERTIONS - {"type", "properties", "required"})
+    if silent and source.root.schema.get("properties") == {}:
+        schema["additionalProperties"] = False
     return source.made(source.root, "arguments", lambda: schema)
 
 
-def _take_apart(schema: Json, source: Source, root: Conjunction, *, arguments: bool) -> CompiledSchema:
+def _take_apart(schema: Json, source: Source, *, arguments: bool) -> CompiledSchema:
     notes = Notes()
     expansion = Expansion(source)
-    builder = Builder(Planner(expansion, notes))
-    shape = builder.build(root)
+    root = _root(source, arguments=arguments)
+    shape = Builder(Planner(expansion, notes)).build(root)
     if shape is None:
-        raise BrokenSchema(_why_nothing(source, expansion, root))
+        raise BrokenSchema(_why_nothing(expansion, source, arguments=arguments))
     left = {where: keyword for where, keyword in notes.left.items() if where not in notes.unchecked}
-    enforcing = _enforcing(expansion, {**left, **notes.unchecked})
     level: Enforcement = "partial" if left or notes.unchecked else "full"
+    enforcing = _enforcing(expansion, {**left, **notes.unchecked})
     return _compiled(schema, shape, notes, left, level, enforcing, arguments=arguments)
 
 
@@ -162,57 +170,58 @@ def _compiled(
     arguments: bool,
 ) -> CompiledSchema:
     rules = Rules()
-    one_line, indented = rules.one_line(shape), rules.indented(shape)
-    parameters = schema if isinstance(schema, Mapping | bool) else True
-    extent = shape.extent
     return CompiledSchema(
-        parameters=parameters,
+        parameters=schema if isinstance(schema, Mapping | bool) else True,
+        arguments=arguments,
         enforced=level,
+        enforcing=enforcing,
         unenforced=left,
         unchecked=notes.unchecked,
         caps=notes.caps,
-        minimal=extent.least,
-        rules=rules.named,
-        one_line=one_line,
-        indented=indented,
-        closing=extent.closing,
-        enforcing=enforcing,
         shape=shape,
-        arguments=arguments,
+        one_line=rules.one_line(shape),
+        indented=rules.indented(shape),
+        rules=rules.named,
     )
 
 
 def _open_value(schema: Json, *, arguments: bool) -> CompiledSchema:
     """Any value of bounded size, for a schema that no grammar was made of; all of it is left to the check."""
-    source = Source({"type": "object"} if arguments else True)
     notes = Notes()
+    source = Source({"type": "object"} if arguments else True)
     shape = Builder(Planner(Expansion(source), notes)).build((source.root,))
     assert shape is not None
     return _compiled(schema, shape, notes, {"": "the whole schema"}, "none", (), arguments=arguments)
 
 
-def _why_nothing(source: Source, expansion: Expansion, root: Conjunction) -> str:
+def _is_refused(compiled: CompiledSchema) -> bool:
+    if len(compiled.rules) <= MANY_RULES and not any(map(refused_leaf, compiled.rules.values())):
+        return False
+    lines = [f"{name}: {body}" for name, body in compiled.rules.items()]
+    start = f"start: {compiled.one_line} | {compiled.indented}"
+    return bool(refusal("\n".join(["%llguidance {}", start, *lines])))
+
+
+def _why_nothing(expansion: Expansion, source: Source, *, arguments: bool) -> str:
     kinds = {kind for case in expansion.cases((source.root,)) for kind in case.kinds}
-    if len(root) > 1 and kinds and "object" not in kinds:
+    if arguments and kinds and "object" not in kinds:
         return f"its type is {' or '.join(sorted(kinds))}, not object"
     return "no arguments of reasonable length can satisfy it"
 
 
 def _enforcing(expansion: Expansion, left: Mapping[str, str]) -> tuple[str, ...]:
-    """Pointers of the asserting keywords that were read and are not left out, nor inside one that is."""
+    """Pointers of the asserting keywords that were read, less what is left out and what stands inside that."""
     found: dict[str, None] = {}
     for place in expansion.read:
-        for keyword in place.schema:
-            if keyword in ASSERTIONS:
-                where = place.at(keyword)
-                if not any(
-                    where == out
-                    or where.startswith(f"{out}/")
-                    or (out.startswith(f"{where}/") and keyword == "dependentRequired")
-                    for out in left
-                ):
-                    found[where] = None
-    return tuple(found)
+        if place.made or any(_within(place.pointer, out) for out in left):
+            continue
+        found |= {place.at(keyword): None for keyword in place.schema if keyword in ASSERTIONS}
+    in_part = {out.rpartition("/")[0] for out, keyword in left.items() if keyword in _KEYED}
+    return tuple(where for where in found if where not in left and where not in in_part)
+
+
+def _within(pointer: str, outer: str) -> bool:
+    return pointer == outer or pointer.startswith(f"{outer}/")
 
 
 def _refuse_endless(compiled: CompiledSchema) -> None:
@@ -220,8 +229,3 @@ def _refuse_endless(compiled: CompiledSchema) -> None:
     for problem in check(compiled.minimal, compiled.parameters):
         if problem.keyword == "$ref":
             raise BrokenSchema(problem.sentence[:1].lower() + problem.sentence[1:].rstrip("."))
-
-
-def _start(compiled: CompiledSchema) -> str:
-    lines = [f"{name}: {body}" for name, body in compiled.rules.items()]
-    return "\n".join(["%llguidance {}", f"start: {compiled.one_line} | {compiled.indented}", *lines])
