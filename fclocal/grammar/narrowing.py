@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ from fclocal.grammar.draw import draw
 from fclocal.grammar.pointers import first_segment
 from fclocal.grammar.rules import Rules
 from fclocal.grammar.schema import CompiledSchema, compile_schema, compile_value, slim_shape
-from fclocal.grammar.shapes import Fields, Member, Shape
+from fclocal.grammar.shapes import Fields, Member, Shape, length
 
 TRIES = 24
 SEARCH = 240
@@ -43,14 +43,31 @@ def _smaller(text: str, arguments: bool, where: frozenset[str]) -> Shape:
     slim = slim_shape(compiled)
     candidates = list(_candidates(compiled.shape, slim, where))
     for candidate in candidates:
-        if len(_accepted(candidate, compiled, TRIES)) == TRIES:
+        if _is_safe(candidate, compiled):
             return candidate
     for candidate in (*candidates, compiled.shape):
-        found = _accepted(candidate, compiled, SEARCH)
+        found = _accepted(candidate, compiled)
+        frozen = _frozen(candidate, found, where) if found else None
+        if frozen is not None and _is_safe(frozen, compiled):
+            return frozen
         if found:
-            different = {key(value): value for value in found}
-            return literals(tuple(different.values())[:MOST_EXAMPLES])
+            return literals(tuple(found[:MOST_EXAMPLES]))
     return slim
+
+
+def _frozen(shape: Shape, examples: Sequence[Json], where: frozenset[str]) -> Shape | None:
+    """The shape with the offending arguments taken from examples."""
+    if not isinstance(shape, Fields) or "" in where or shape.fewest or shape.most is not None:
+        return None
+    members: list[Member] = []
+    for member in shape.members:
+        seen = [example[member.key] for example in examples if isinstance(example, Mapping) and member.key in example]
+        if member.key not in where:
+            members.append(member)
+        elif seen:
+            members.append(replace(member, shape=literals(tuple(seen[:MOST_EXAMPLES]))))
+    least: dict[str, Json] = {member.key: member.shape.extent.least for member in members if member.required}
+    return fields(tuple(members), shape.extras, 0, None, least)
 
 
 def _candidates(full: Shape, slim: Shape, where: frozenset[str]) -> Iterator[Shape]:
@@ -74,7 +91,15 @@ def _one_of(member: Member, kept: dict[str, Member], where: frozenset[str]) -> M
     return kept.get(member.key) if member.key in where else member
 
 
-def _accepted(shape: Shape, compiled: CompiledSchema, tries: int) -> list[Json]:
-    chance = random.Random(tries)
-    values = [shape.extent.least, *(draw(shape, chance) for _ in range(tries - 1))]
-    return [value for value in values if not check(value, compiled.parameters)]
+def _accepted(shape: Shape, compiled: CompiledSchema) -> list[Json]:
+    """Different valid values drawn from the shape, the shortest first."""
+    chance = random.Random(SEARCH)
+    values = [shape.extent.least, *(draw(shape, chance) for _ in range(SEARCH))]
+    different = {key(value): value for value in values if not check(value, compiled.parameters)}
+    return sorted(different.values(), key=length)
+
+
+def _is_safe(shape: Shape, compiled: CompiledSchema) -> bool:
+    """Whether everything that was drawn from the shape is valid."""
+    chance = random.Random(TRIES)
+    return not any(check(draw(shape, chance), compiled.parameters) for _ in range(TRIES))
