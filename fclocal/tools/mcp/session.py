@@ -9,9 +9,10 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import mcp_types as types
 from mcp.client.session import ClientSession, IncomingMessage
@@ -188,26 +189,54 @@ async def connect(
     """
     _quiet()
     async with AsyncExitStack() as stack:
-        reading, writing = await stack.enter_async_context(_streams(config, limits=limits, log=log, ending=ending))
-        guard = Guard(reading, limits=limits, ending=ending, on_closed=on_closed)
-        dispatcher = _Dispatcher(guard, writing)
-        dispatcher.problems = []
-        session = ClientSession(
-            dispatcher=dispatcher,
-            message_handler=_Watch(on_changed),
-            client_info=types.Implementation(name="fclocal", version=__version__),
-            read_timeout_seconds=limits.start + limits.call,
+        opening = partial(
+            _open, stack, config, limits=limits, log=log, ending=ending, on_changed=on_changed, on_closed=on_closed
         )
-        await stack.enter_async_context(session)
         try:
-            await _shake_hands(session)
-        except MCPError as error:
-            raise _failure(error) from None
-        except (RuntimeError, ValidationError) as error:
-            raise CallFailed(f"it does not speak MCP: {_first_line(error)}") from None
-        connection = SdkConnection(session, dispatcher, limits=limits, ending=ending, on_changed=on_changed)
-        stack.push_async_callback(connection.close)
+            connection = await opening(ClientSession.initialize)
+        except CallFailed as refused:
+            # Servers of protocol 2026-07-28 and later may know no handshake. They must be asked on a new connection.
+            await stack.aclose()
+            ending.left = False
+            try:
+                connection = await opening(ClientSession.discover)
+            except (CallFailed, ConnectionLost):
+                raise refused from None
         yield connection
+
+
+async def _open(
+    stack: AsyncExitStack,
+    config: ServerConfig,
+    greet: Callable[[ClientSession], Awaitable[object]],
+    *,
+    limits: Limits,
+    log: ServerLog,
+    ending: Ending,
+    on_changed: Callable[[], None],
+    on_closed: Callable[[], None],
+) -> SdkConnection:
+    """A connection that `stack` closes, greeted in one of the two ways. Raises CallFailed, ConnectionLost."""
+    reading, writing = await stack.enter_async_context(_streams(config, limits=limits, log=log, ending=ending))
+    guard = Guard(reading, limits=limits, ending=ending, on_closed=on_closed)
+    dispatcher = _Dispatcher(guard, writing)
+    dispatcher.problems = []
+    session = ClientSession(
+        dispatcher=dispatcher,
+        message_handler=_Watch(on_changed),
+        client_info=types.Implementation(name="fclocal", version=__version__),
+        read_timeout_seconds=limits.start + limits.call,
+    )
+    await stack.enter_async_context(session)
+    try:
+        await greet(session)
+    except MCPError as error:
+        raise _failure(error) from None
+    except (RuntimeError, ValidationError) as error:
+        raise CallFailed(f"it does not speak MCP: {_first_line(error)}") from None
+    connection = SdkConnection(session, dispatcher, limits=limits, ending=ending, on_changed=on_changed)
+    stack.push_async_callback(connection.close)
+    return connection
 
 
 def _streams(
@@ -230,19 +259,6 @@ async def _http_streams(
         streamable_http_client(launch.url, http_client=client, max_sse_event_size=limits.line) as streams,
     ):
         yield streams
-
-
-async def _shake_hands(session: ClientSession) -> None:
-    """The handshake that every server knows; those of 2026-07-28 and later may refuse it and be discovered instead."""
-    try:
-        await session.initialize()
-    except MCPError as refused:
-        if refused.code == types.REQUEST_TIMEOUT or refused.message == CLOSED:
-            raise
-        try:
-            await session.discover()
-        except (MCPError, RuntimeError, ValidationError):
-            raise refused from None
 
 
 def _failure(error: MCPError) -> CallFailed | ConnectionLost:

@@ -92,7 +92,7 @@ async def stdio_streams(
     arriving, inbound = anyio.create_memory_object_stream[Item](0)
     outbound, leaving = anyio.create_memory_object_stream[SessionMessage](0)
     async with anyio.create_task_group() as tasks, arriving, inbound, outbound, leaving:
-        tasks.start_soon(_read, process, arriving, limits, log, ending)
+        tasks.start_soon(_read, process, arriving, leaving, limits, log, ending)
         tasks.start_soon(_write, process, leaving, arriving)
         tasks.start_soon(process.copy_errors, log)
         try:
@@ -107,7 +107,12 @@ async def stdio_streams(
 
 
 async def _read(
-    process: ServerProcess, arriving: MemoryObjectSendStream[Item], limits: Limits, log: ServerLog, ending: Ending
+    process: ServerProcess,
+    arriving: MemoryObjectSendStream[Item],
+    leaving: MemoryObjectReceiveStream[SessionMessage],
+    limits: Limits,
+    log: ServerLog,
+    ending: Ending,
 ) -> None:
     """Lines of stdout to messages, until it ends, floods, or says too much that is no message."""
     garbage = 0
@@ -134,6 +139,7 @@ async def _read(
             ending.because(f"it sent a message longer than {limits.line:,} bytes")
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass  # nobody reads any more
+    leaving.close()  # what the SDK still wants to say would only wait
     await process.discard()
 
 
