@@ -31,24 +31,28 @@ def group_options() -> GroupOptions:
 
 
 async def end_group(process: Process) -> None:
-    """Kill the process, its group and its descendants, and wait until it is gone."""
-    descendants = _descendants(process.pid) if process.returncode is None else []
-    if sys.platform != "win32":
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for descendant in descendants:
-        with suppress(psutil.Error):
-            descendant.kill()
+    """Kill a running process, its group and its descendants, and wait until it is gone."""
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.kill()
+        kill_group(process.pid)
     with suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), WAIT_SECONDS)
 
 
+def kill_group(pid: int, *, alive: bool = True) -> None:
+    """Kill the process, its group and, while it is `alive`, its descendants outside the group. Does not wait."""
+    family = _descendants(pid) if alive else []
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    for process in family:
+        with suppress(psutil.Error):
+            process.kill()
+
+
 def _descendants(pid: int) -> list[psutil.Process]:
-    """Children that left the group are found too, as long as their parents live."""
+    """The process and its children. Those that left the group are found too, as long as their parents live."""
     try:
-        return psutil.Process(pid).children(recursive=True)
+        process = psutil.Process(pid)
+        return [*process.children(recursive=True), process]
     except psutil.Error:
         return []

@@ -35,6 +35,7 @@ class PythonFile:
         self._output = output
         self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = asyncio.Lock()
         self._stamp: tuple[int, int] | None = None
         self._notices: tuple[str, ...] = ()
         self._functions: tuple[Function, ...] = ()
@@ -69,22 +70,30 @@ class PythonFile:
 
     async def _started(self) -> Worker | None:
         """The running process, started again when it ended or the file changed; None when the file cannot be used."""
-        stamp = _stamp(self._path)
         loop = asyncio.get_running_loop()
-        changed = stamp != self._stamp or loop is not self._loop
-        if not changed and (self._failed or (self._worker is not None and self._worker.is_running)):
-            return self._worker
-        await self.close()
-        self._stamp, self._loop = stamp, loop
+        if loop is not self._loop:
+            if self._worker is not None:
+                self._worker.abandon()
+            self._worker, self._stamp, self._loop, self._starting = None, None, loop, asyncio.Lock()
+        async with self._starting:
+            stamp = _stamp(self._path)
+            usable = self._failed or (self._worker is not None and self._worker.is_running)
+            if stamp != self._stamp or stamp is None or not usable:
+                await self.close()
+                await self._start(stamp)
+        return self._worker
+
+    async def _start(self, stamp: tuple[int, int] | None) -> None:
         worker = Worker(self._path, output=self._output)
+        self._failed, self._functions = True, ()
         try:
             described = await worker.start()
         except FclocalError as error:
-            self._failed, self._notices, self._functions = True, (f"{error.sentence} Its functions are set aside.",), ()
-            return None
-        self._worker, self._failed = worker, False
-        self._functions, self._notices = described.functions, described.notices
-        return worker
+            self._notices = (f"{error.sentence} Its functions are set aside.",)
+        else:
+            self._worker, self._failed = worker, False
+            self._functions, self._notices = described.functions, described.notices
+        self._stamp = stamp
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -49,9 +49,9 @@ async def _end(task: asyncio.Future[object]) -> None:
     """Cancel and wait a moment, also while this task itself is being cancelled."""
     if task.done():
         return
+    task.add_done_callback(_seen)
     task.cancel()
     await asyncio.wait({task}, timeout=GRACE_SECONDS)
-    task.add_done_callback(_seen)
 
 
 def _seen(task: asyncio.Future[object]) -> None:

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from fclocal.errors import UsageError
 from fclocal.escapes import visible
 from fclocal.functions import Function, Json, JsonObject
-from fclocal.tools.process_group import end_group, group_options
+from fclocal.tools.process_group import end_group, group_options, kill_group
 
 Output: TypeAlias = Callable[[str], None]
 
@@ -125,6 +125,11 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._fail(f"The process of {self._path.name} was ended.")
 
+    def abandon(self) -> None:
+        """End the process without waiting: the loop it was started on is gone."""
+        if self._process is not None:
+            kill_group(self._process.pid)
+
     async def _abandon(self, process: Process, number: int, answer: asyncio.Future[Answer], *, may_yield: bool) -> None:
         try:
             if may_yield:
@@ -150,8 +155,8 @@ class Worker:
             if not line:
                 break
             self._take(json.loads(line))
-        if why:
-            await end_group(process)
+        # What the process has started ends with it; later, its number may be another's.
+        kill_group(process.pid, alive=process.returncode is None)
         self._fail(f"The process of {self._path.name} ended{_how(await process.wait())}.{why}")
 
     def _take(self, message: JsonObject) -> None:

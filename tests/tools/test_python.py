@@ -218,6 +218,21 @@ async def test_a_coroutine_is_cancelled_and_the_process_lives_on(tmp_path: Path)
         assert await called(box, "bump") == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX sessions")
+async def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
+    marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
+    source = f"""
+import os, subprocess, sys
+def die() -> None:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(999)", "{marker}"])
+    os._exit(1)
+"""
+    async with opened(source, tmp_path) as (box, _):
+        with pytest.raises(RuntimeError, match="exit code 1"):
+            await called(box, "die")
+        assert left_over(marker) == []
+
+
 async def test_cancelling_the_caller_ends_the_function(tmp_path: Path) -> None:
     marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
     async with opened(SOURCE, tmp_path) as (box, printed):
@@ -278,6 +293,29 @@ async def test_a_file_that_takes_too_long_to_import(tmp_path: Path, monkeypatch:
     async with opened("while True: pass\n", tmp_path) as (box, _):
         assert await names(box) == []
         assert "took longer than 0.5 s to import" in box.notices[0]
+
+
+async def test_calls_at_the_same_time_share_one_process(tmp_path: Path) -> None:
+    async with opened(SOURCE, tmp_path) as (box, _):
+        counts = await asyncio.gather(*(called(box, "bump") for _ in range(8)))
+        assert sorted(counts, key=str) == list(range(1, 9))
+
+
+def test_one_loop_after_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(SOURCE)
+    file = PythonFile(path, output=lambda line: None)
+
+    async def bump_once() -> str:
+        return (await file.call(FunctionCall("1", "bump", {}))).content
+
+    async def bump_and_close() -> str:
+        try:
+            return await bump_once()
+        finally:
+            await file.close()
+
+    assert [asyncio.run(bump_and_close()), asyncio.run(bump_and_close())] == ["1", "1"]
 
 
 async def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
