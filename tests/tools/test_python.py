@@ -207,7 +207,7 @@ async def test_a_hanging_function_that_ignores_signals_ends_in_time_with_its_chi
 
 
 async def test_a_coroutine_is_cancelled_and_the_process_lives_on(tmp_path: Path) -> None:
-    async with opened(SOURCE, tmp_path, seconds=0.3) as (box, _):
+    async with opened(SOURCE, tmp_path, seconds=0.5) as (box, _):
         await called(box, "bump")
         with pytest.raises(RuntimeError, match="Timed out"):
             await called(box, "nap", seconds=1000)
