@@ -27,9 +27,12 @@ MAX_RETRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
-    """What to reply to and how. `allowed` names the functions that may be called (None: all offered), `thinking` admits
-    `<think>...</think>` first, `schema` constrains a text reply to JSON that matches it (response_format), `scores` asks
-    for TokensScored with `top_logprobs` alternatives."""
+    """What to reply to and how.
+
+    `allowed` names the functions that may be called (None: all offered), `thinking` admits `<think>...</think>` first,
+    `schema` constrains a text reply to JSON that matches it (response_format), `scores` asks for TokensScored with
+    `top_logprobs` alternatives.
+    """
 
     messages: tuple[Message, ...]
     functions: tuple[Function, ...] = ()

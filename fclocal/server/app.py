@@ -14,10 +14,12 @@ from starlette.types import ASGIApp
 from fclocal import __version__
 from fclocal.errors import FclocalError
 from fclocal.grammar.source import BrokenSchema
+from fclocal.server.anthropic import anthropic_routes
 from fclocal.server.endpoint import Endpoint
 from fclocal.server.failures import ClientGone, Failure, Rejected, failure_of
 from fclocal.server.guard import Guard, refusal
 from fclocal.server.llamacpp import llamacpp_routes
+from fclocal.server.ollama import ollama_routes
 from fclocal.server.openai_chat import chat_routes
 from fclocal.server.openai_models import model_routes
 from fclocal.server.openai_text import text_routes
@@ -42,7 +44,15 @@ def build_app(endpoint: Endpoint) -> ASGIApp:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for routes in (chat_routes, text_routes, llamacpp_routes, model_routes, responses_routes):
+    for routes in (
+        chat_routes,
+        text_routes,
+        llamacpp_routes,
+        model_routes,
+        responses_routes,
+        anthropic_routes,
+        ollama_routes,
+    ):
         app.include_router(routes(endpoint))
     for kind in (FclocalError, Rejected, BrokenSchema, TimeoutError):
         app.add_exception_handler(kind, _refuse)
