@@ -10,16 +10,14 @@ import typer
 from fclocal.cli.options import AsJson
 from fclocal.cli.progress import ProgressLine
 from fclocal.cli.rim import leave, say
-from fclocal.cli.tables import emit, fit_json, machine, table, tell
-from fclocal.errors import ExitCode, FclocalError, ModelBroken, NetworkError, Refused
+from fclocal.cli.tables import emit, machine, table, tell
+from fclocal.errors import ExitCode, FclocalError, NetworkError, Refused
 from fclocal.escapes import visible
-from fclocal.models.cache import repo_folder
 from fclocal.models.catalog import Catalog, load_catalog
 from fclocal.models.fit import gb
 from fclocal.models.keep import (
     Check,
     clear_unfinished,
-    discard,
     find_installed,
     plan_removal,
     unfinished,
@@ -29,8 +27,6 @@ from fclocal.models.keep import verify as verify_files
 from fclocal.models.listing import CatalogRow, ListRow, catalog_rows, list_rows
 from fclocal.models.names import HubRepo, parse_name
 from fclocal.models.network import refuse_offline
-from fclocal.models.pull import PullPlan, plan_pull
-from fclocal.models.pull import pull as fetch_model
 from fclocal.models.store import Installed, Store
 
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="A name of the catalog, owner/repo, or a path.")]
@@ -79,19 +75,17 @@ def pull(
             if present is None or dry_run or revision:
                 raise
             say(f"{error.sentence} {name} is on this machine already.")
-            _report_pulled(present, None, as_json=as_json)
+            _tell_ready(name, present, {}, as_json=as_json)
             return
-        from fclocal.models.hub import Hub  # deferred: the Hub client takes most of a second to import
+        from fclocal.cli import pulling  # deferred: the Hub client is slow to import
 
-        hub = Hub()
-        planned = plan_pull(name, known, store, hub, machine(), quant=quant, revision=revision)
+        planned = pulling.plan(name, known, store, quant=quant, revision=revision)
+        as_value = pulling.plan_json(planned)
         if dry_run:
-            emit(_plan_json(planned)) if as_json else print("\n".join(_plan_lines(planned)))
+            emit(as_value) if as_json else print("\n".join(pulling.plan_lines(planned)))
             return
-        tell(_plan_lines(planned))
-        with ProgressLine(total=planned.variant.size) as progress:
-            model = fetch_model(planned, store, hub, report=progress)
-        _report_pulled(model, planned, as_json=as_json)
+        model = pulling.download(planned, store)
+        _tell_ready(planned.name, model, as_value, as_json=as_json)
 
     leave(command)
 
@@ -138,8 +132,10 @@ def verify(
         if not repair:
             say("Repair it with: fclocal verify --repair")
             return ExitCode.MODEL_BROKEN
+        from fclocal.cli.pulling import repair as repair_file  # deferred: the Hub client is slow to import
+
         for model, check in wrong:
-            _repair(model, check, known, store)
+            repair_file(model, check, known, store)
         return ExitCode.DONE
 
     leave(command)
@@ -200,66 +196,13 @@ def _list_cells(row: ListRow) -> tuple[str, ...]:
     return (row.name, model.quant, gb(model.size), row.state, model.verified or "", model.used or "")
 
 
-def _plan_lines(planned: PullPlan) -> list[str]:
-    variant = planned.variant
-    parts = f" in {len(variant.files)} parts" if len(variant.files) > 1 else ""
-    what = f"{variant.quant or 'no label'}, {gb(variant.size)}{parts}"
-    lines = [f"{planned.repo}@{planned.commit[:12]}: {variant.name} ({what})"]
-    lines.append(f"Chosen: {planned.reason}.")
-    if planned.missing < variant.size:
-        lines.append(f"To download: {gb(planned.missing)}; the rest is there.")
-    if planned.fit:
-        lines.append(planned.fit.sentence)
-    if planned.entry:
-        link = f" ({planned.entry.licence_url})" if planned.entry.licence_url else ""
-        lines.append(f"Licence: {planned.entry.licence}{link}")
-    if planned.gated:
-        lines.append("Gated: reading the files needs an account with access, and HF_TOKEN.")
-    return [*lines, *planned.notes]
-
-
-def _plan_json(planned: PullPlan) -> dict[str, object]:
-    return {
-        "name": planned.name,
-        "repo": planned.repo,
-        "revision": planned.revision,
-        "commit": planned.commit,
-        "quant": planned.variant.quant,
-        "reason": planned.reason,
-        "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in planned.variant.files],
-        "size": planned.variant.size,
-        "missing": planned.missing,
-        "gated": planned.gated,
-        "fit": fit_json(planned.fit) if planned.fit else None,
-        "header_read": planned.header_read,
-        "notes": list(planned.notes),
-    }
-
-
-def _report_pulled(model: Installed, planned: PullPlan | None, *, as_json: bool) -> None:
+def _tell_ready(name: str, model: Installed, plan: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        plan = _plan_json(planned) if planned else {"name": model.name, "repo": model.repo, "quant": model.quant}
-        emit(plan | {"paths": [str(path) for path in model.paths], "verified": model.verified})
+        facts = {"name": name, "repo": model.repo, "quant": model.quant, "size": model.size}
+        emit(facts | plan | {"paths": [str(path) for path in model.paths], "verified": model.verified})
         return
-    name = planned.name if planned else model.name
     say(f"Ready: {name} {model.quant}, {gb(model.size)}, verified {model.verified or 'never'}.")
     print(model.path)
-
-
-def _repair(model: Installed, check: Check, known: Catalog, store: Store) -> None:
-    if model.repo is None or model.commit is None:
-        raise ModelBroken(f"{check.path.name} was imported here and cannot be downloaded again.", "Import it again.")
-    refuse_offline()
-    from fclocal.models.hub import Hub  # deferred: the Hub client takes most of a second to import
-
-    hub = Hub()
-    base = repo_folder(model.repo, root=store.root).snapshot(model.commit)
-    name = model.path.relative_to(base).as_posix()
-    planned = plan_pull(f"{model.repo}@{model.commit}:{name}", known, store, hub, machine())
-    discard(check)
-    with ProgressLine(total=planned.variant.size) as progress:
-        fetch_model(planned, store, hub, report=progress)
-    say(f"{check.path.name} is right again.")
 
 
 def _check_json(model: Installed, check: Check) -> dict[str, object]:

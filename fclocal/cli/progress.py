@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final, TextIO
 
 from fclocal.escapes import visible
-from fclocal.models.download import Progress
 from fclocal.models.fit import gb
+from fclocal.models.progress import Progress
 
 WIDTH: Final = 24
 PLAIN_STEP: Final = 10

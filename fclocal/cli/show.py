@@ -15,10 +15,10 @@ from fclocal.cli.tables import emit, fit_json, machine, tell
 from fclocal.errors import FclocalError, ModelMissing, UsageError
 from fclocal.escapes import visible
 from fclocal.models.catalog import Entry, load_catalog
-from fclocal.models.download import Progress
 from fclocal.models.fit import KV_BYTES, Fit, Machine, gb, plan, sizes_of
 from fclocal.models.listing import catalog_rows
 from fclocal.models.names import CatalogName, HubRepo, ModelSource, parse_name, resolve
+from fclocal.models.progress import Progress
 from fclocal.models.quants import bits_per_weight
 from fclocal.models.store import Store
 

@@ -17,36 +17,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeAlias
+from typing import BinaryIO, Final
 
 from filelock import FileLock, Timeout
 
 from fclocal.errors import DiskError, FclocalError, ModelBroken, NetworkError
-from fclocal.models.cache import RepoFolder
+from fclocal.models.cache import PART, RepoFolder
 from fclocal.models.hub import Body, Hub, Interrupted, RangeRefused
+from fclocal.models.progress import Progress, Report
 from fclocal.models.quants import RemoteFile
 
-PART: Final = ".fclocal.part"
 PATIENCE: Final = 6
 _ROUNDS: Final = 12
 _CHUNK: Final = 4 << 20
 _SPACE_MARGIN: Final = 1.05
-
-Phase: TypeAlias = Literal["waiting", "downloading", "checking", "there"]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`done` of `total` bytes of the file `name` in this phase; `fetched` came over the network in this call."""
-
-    name: str
-    phase: Phase
-    done: int
-    total: int
-    fetched: int = 0
-
-
-Report: TypeAlias = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from typing import Final, Literal, TypeAlias
 
 from fclocal.errors import DiskError, ModelBroken, ModelMissing
 from fclocal.models import cache
+from fclocal.models.cache import PART
 from fclocal.models.catalog import Catalog, Entry
-from fclocal.models.download import PART, Progress, Report
 from fclocal.models.names import CatalogName, HubRepo, LocalFile, parse_name, unknown
+from fclocal.models.progress import Progress, Report
 from fclocal.models.quants import by_tag
 from fclocal.models.store import Installed, Store, as_variants, hash_file
 from fclocal.native.gguf import read_header

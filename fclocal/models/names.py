@@ -92,7 +92,7 @@ def parse_name(text: str) -> Reference:
     if not text or "\x00" in text or len(text) > 4096:
         raise UsageError("The model's name is empty or impossible.", "Give a name of fclocal catalog, or a .gguf file.")
     if _is_path(text):
-        return LocalFile(Path(text).expanduser())
+        return LocalFile(_at_home(Path(text)))
     hub = text.removeprefix("https://").removeprefix("http://")
     host = next((host for host in _HUB_HOSTS if hub.lower().startswith(host)), None)
     if host is None and "://" in text:
@@ -213,6 +213,14 @@ def _layout(word: str) -> Layout | None:
             return word
         case _:
             return None
+
+
+def _at_home(path: Path) -> Path:
+    """`~` expanded where it names somebody."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _is_path(text: str) -> bool:

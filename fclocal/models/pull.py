@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from fclocal.errors import FclocalError, ModelBroken, ModelMissing, OutOfMemory, Refused, UsageError
 from fclocal.models import cache
 from fclocal.models.catalog import Catalog, CatalogFile, Entry
-from fclocal.models.download import Fetch, Report, fetch, left_over, place, require_space
+from fclocal.models.download import Fetch, fetch, left_over, place, require_space
 from fclocal.models.fit import Fit, Machine, estimated_sizes, gb, plan, sizes_of
 from fclocal.models.hub import Hub, Interrupted, Listing
 from fclocal.models.names import CatalogName, LocalFile, parse_name, unknown
+from fclocal.models.progress import Report
 from fclocal.models.quants import (
     Choice,
     RemoteFile,
@@ -64,7 +66,7 @@ def plan_pull(
     """
     name, entry, repo, wanted_revision, tag = _target(text, catalog)
     tag, wanted_revision = quant or tag, revision or wanted_revision
-    listing = _listing(hub, repo, wanted_revision, entry)
+    listing = _listing(hub, repo, wanted_revision, entry, catalog)
     found = _offered(listing, entry, tag)
     context = entry.context if entry else None
 
@@ -167,12 +169,16 @@ def _target(text: str, catalog: Catalog) -> tuple[str, Entry | None, str, str, s
             return reference.repo, known, reference.repo, revision, reference.tag or ""
 
 
-def _listing(hub: Hub, repo: str, revision: str, entry: Entry | None) -> Listing:
+def _listing(hub: Hub, repo: str, revision: str, entry: Entry | None, catalog: Catalog) -> Listing:
     try:
         return hub.listing(repo, revision)
     except (ModelMissing, Refused) as error:
         if entry is not None and (entry.gated or entry.paid):
             raise access_refused(entry, repo, error) from None
+        known = [one.repo for one in catalog.entries.values() if one.repo and one.repo != repo]
+        close = get_close_matches(repo, known, n=1, cutoff=0.8)
+        if entry is None and close and isinstance(error, ModelMissing):
+            raise ModelMissing(f"{error.sentence} Did you mean {close[0]}?", error.cure) from None
         raise
 
 

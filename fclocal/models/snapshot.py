@@ -7,8 +7,9 @@ from pathlib import Path
 
 from fclocal.errors import ModelMissing
 from fclocal.models import cache
-from fclocal.models.download import Fetch, Report, fetch, left_over, place, require_space
+from fclocal.models.download import Fetch, fetch, left_over, place, require_space
 from fclocal.models.hub import Hub
+from fclocal.models.progress import Report
 from fclocal.models.store import Store
 
 

@@ -16,8 +16,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from fclocal.models.cache import repo_folder
-from fclocal.models.download import PART
+from fclocal.models.cache import PART, repo_folder
 from tests.fake_hub import CHUNK, FakeHub, Fault, serve
 from tests.gguf_bytes import gguf
 

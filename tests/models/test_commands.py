@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fclocal.cli.app import build
-from fclocal.models.cache import repo_folder
-from fclocal.models.download import PART
+from fclocal.models.cache import PART, repo_folder
 from fclocal.models.names import starter_path
 from fclocal.models.store import Store
 from tests.fake_hub import FakeHub, Fault

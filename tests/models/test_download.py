@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from fclocal.errors import DiskError, FclocalError, ModelBroken, ModelMissing, NetworkError, Refused
-from fclocal.models.cache import RepoFolder, repo_folder
-from fclocal.models.download import PART, Fetch, Progress, fetch, place, reclaim, require_space
+from fclocal.models.cache import PART, RepoFolder, repo_folder
+from fclocal.models.download import Fetch, fetch, place, reclaim, require_space
 from fclocal.models.hub import Hub
+from fclocal.models.progress import Progress
 from fclocal.models.quants import RemoteFile
 from tests.fake_hub import FakeHub, Fault, serve
 

@@ -74,7 +74,7 @@ def test_names_that_cannot_be(text: str) -> None:
     assert isinstance(caught.value, UsageError | ModelMissing)
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60) | st.text(alphabet="~/.:@\\abC\x00", max_size=12))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         found = parse_name(text)

@@ -10,11 +10,11 @@ import pytest
 from fclocal.errors import ModelBroken, ModelMissing, NetworkError, OutOfMemory, Refused, UsageError
 from fclocal.models.cache import repo_folder
 from fclocal.models.catalog import Catalog, load_catalog
-from fclocal.models.download import Progress
 from fclocal.models.fit import Machine
 from fclocal.models.hub import Hub
 from fclocal.models.names import resolve
 from fclocal.models.network import refuse_offline
+from fclocal.models.progress import Progress
 from fclocal.models.pull import PullPlan, plan_pull, pull, remote_header
 from fclocal.models.quants import RemoteFile, Variant
 from fclocal.models.snapshot import fetch_snapshot
@@ -95,6 +95,8 @@ def test_unknown_things_are_named(catalog: Catalog, store: Store, hub: Hub, mach
         attempt("qwen3-4b:Q2_K")
     with pytest.raises(ModelMissing, match="The Hub has no nobody/nothing"):
         attempt("nobody/nothing")
+    with pytest.raises(ModelMissing, match="Did you mean Qwen/Qwen3-4B-GGUF"):
+        attempt("Qwen/Qwen3-4B-GUFF")
     with pytest.raises(ModelMissing, match="no such branch"):
         attempt("qwen3-4b", revision="nosuch")
     with pytest.raises(UsageError, match="is a file"):

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from fclocal.errors import ModelMissing
-from fclocal.models.cache import cache_root, repo_folder
+from fclocal.models.cache import PART, cache_root, repo_folder
 from fclocal.models.catalog import load_catalog
-from fclocal.models.download import PART, Progress
 from fclocal.models.fit import Machine
 from fclocal.models.hub import Hub
 from fclocal.models.keep import (
@@ -27,6 +26,7 @@ from fclocal.models.keep import (
     verify,
 )
 from fclocal.models.listing import catalog_rows, list_rows
+from fclocal.models.progress import Progress
 from fclocal.models.pull import plan_pull, pull
 from fclocal.models.store import Installed, Store
 from tests.fake_hub import FakeHub
