@@ -18,12 +18,45 @@ from fclocal.server.anthropic import anthropic_routes
 from fclocal.server.endpoint import Endpoint
 from fclocal.server.failures import ClientGone, Failure, Rejected, failure_of
 from fclocal.server.guard import Guard, refusal
+from fclocal.server.journal import Journal
 from fclocal.server.llamacpp import llamacpp_routes
 from fclocal.server.ollama import ollama_routes
 from fclocal.server.openai_chat import chat_routes
 from fclocal.server.openai_models import model_routes
 from fclocal.server.openai_text import text_routes
+from fclocal.server.page import page_routes
 from fclocal.server.responses import responses_routes
+
+ROUTES = (
+    chat_routes,
+    text_routes,
+    llamacpp_routes,
+    model_routes,
+    responses_routes,
+    anthropic_routes,
+    ollama_routes,
+    page_routes,
+)
+_STATUSES = {
+    400: "The request cannot be used.",
+    401: "A key is needed.",
+    403: "The origin is not answered, or the model may not be used.",
+    404: "No such model.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    421: "The host is not answered.",
+    422: "The call stayed invalid or was cut off.",
+    429: "Too many requests wait; Retry-After says when to come back.",
+    500: "Something unexpected went wrong.",
+    503: "The model cannot be loaded.",
+    504: "The reply took too long.",
+}
+_ERROR: dict[str, object] = {"type": "object", "required": ["error"]}
+# What any route may answer beside a reply, in the shape of its API.
+REFUSALS: dict[int | str, dict[str, object]] = {
+    status: {"description": words, "content": {"application/json": {"schema": _ERROR}}}
+    for status, words in _STATUSES.items()
+}
 
 
 def build_app(endpoint: Endpoint) -> ASGIApp:
@@ -44,22 +77,14 @@ def build_app(endpoint: Endpoint) -> ASGIApp:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    for routes in (
-        chat_routes,
-        text_routes,
-        llamacpp_routes,
-        model_routes,
-        responses_routes,
-        anthropic_routes,
-        ollama_routes,
-    ):
-        app.include_router(routes(endpoint))
+    for routes in ROUTES:
+        app.include_router(routes(endpoint), responses=REFUSALS)
     for kind in (FclocalError, Rejected, BrokenSchema, TimeoutError):
         app.add_exception_handler(kind, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_body)
     app.add_exception_handler(HTTPException, _refuse_route)
     app.add_exception_handler(Exception, _refuse)
-    return Guard(app, endpoint.settings)
+    return Journal(Guard(app, endpoint.settings), endpoint.metrics)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from fclocal.runtime import open_model
 from fclocal.server.app import build_app
 from fclocal.server.endpoint import Endpoint
 from fclocal.server.guard import is_loopback
+from fclocal.server.journal import log_to_stderr
 from fclocal.server.line import Line
 from fclocal.server.metrics import Metrics
 from fclocal.server.models import Models
@@ -57,6 +58,7 @@ def refuse_open_door(settings: Settings) -> None:
 async def serve(settings: Settings, config: Config, *, on_ready: Callable[[Endpoint], None]) -> None:
     """Serve until interrupted; a second interrupt does not wait for replies. Raises PortInUse, UsageError."""
     refuse_open_door(settings)
+    log_to_stderr(settings.log_format)
     listener = bind(settings.host, settings.port)
     endpoint = build_endpoint(settings, config)
     limits = settings.limits
