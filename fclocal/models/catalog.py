@@ -43,7 +43,11 @@ class CatalogFile(_Table):
 
 
 class Entry(_Table):
-    """One model. `parameters` are billions, `context` is in tokens, `pattern` is a glob over file names."""
+    """One model. `parameters` are billions, `context` is in tokens, `pattern` is a glob over file names.
+
+    `kv_elements` is how much one token takes in the KV cache: twice layers x KV heads x head size, for plans without a
+    header.
+    """
 
     id: str = Field(pattern=_ID)
     title: str = Field(min_length=1, max_length=200)
@@ -55,6 +59,7 @@ class Entry(_Table):
     gguf: GgufState = "published"
     parameters: float | None = Field(default=None, gt=0)
     context: int | None = Field(default=None, gt=0)
+    kv_elements: int | None = Field(default=None, gt=0)
     licence: str = Field(min_length=1)
     licence_url: HttpUrl | None = None
     gated: bool = False

@@ -29,6 +29,8 @@ from fclocal.models.quants import RemoteFile
 
 PATIENCE: Final = 6
 _ROUNDS: Final = 12
+# Temporary links and refs live for a moment; after an hour (in seconds) nobody is about to rename them.
+_STALE: Final = 3600.0
 _CHUNK: Final = 4 << 20
 _SPACE_MARGIN: Final = 1.05
 
@@ -101,7 +103,9 @@ def reclaim(folder: RepoFolder) -> int:
             freed += _size(part)
             part.unlink(missing_ok=True)
     for leftover in (*folder.path.glob("refs/**/*.fclocal.tmp"), *folder.path.glob("snapshots/**/*.fclocal.tmp")):
-        leftover.unlink(missing_ok=True)
+        with suppress(OSError):
+            if time.time() - leftover.lstat().st_mtime > _STALE:
+                leftover.unlink()
     return freed
 
 

@@ -132,9 +132,13 @@ def sizes_of(header: Header, facts: Hyperparameters) -> Sizes:
     return Sizes(tuple(layers), other, _kv_elements(header, facts), facts.vocabulary, facts.context, repacked)
 
 
-def estimated_sizes(size: int, *, context: int | None = None) -> Sizes:
-    """What a model file of `size` bytes needs when its header is not known: 32 layers with grouped-query attention."""
-    return Sizes((size // 33,) * 32, size - size // 33 * 32, (2048,) * 32, 64_000, context or 8192, exact=False)
+def estimated_sizes(size: int, *, context: int | None = None, kv: int | None = None) -> Sizes:
+    """What a model file of `size` bytes needs when its header is not known: 32 layers, grouped-query attention.
+
+    `kv` are the elements of the KV cache per token over all layers, where they are known.
+    """
+    per_layer = (kv or 65_536) // 32
+    return Sizes((size // 33,) * 32, size - size // 33 * 32, (per_layer,) * 32, 64_000, context or 8192, exact=False)
 
 
 def plan(

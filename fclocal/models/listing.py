@@ -40,6 +40,7 @@ class CatalogRow:
         """The row for --json."""
         entry = self.entry
         return {
+            "name": entry.id,
             "id": entry.id,
             "title": entry.title,
             "repo": entry.repo,
@@ -124,7 +125,11 @@ def _catalog_row(entry: Entry, store: Store, machine: Machine) -> CatalogRow:
         return CatalogRow(entry, size, True, (true_quant(read_header(path), path.name),) if size else ())
     installed = of_entry(entry, store)
     size = entry.about_bytes
-    fits = plan(estimated_sizes(size, context=entry.context), machine, context=4096).fits if size else None
+    fits = (
+        plan(estimated_sizes(size, context=entry.context, kv=entry.kv_elements), machine, context=4096).fits
+        if size
+        else None
+    )
     return CatalogRow(entry, size, fits, tuple(model.quant or model.path.name for model in installed))
 
 

@@ -9,10 +9,10 @@ import urllib.request
 from typing import Final
 from urllib.parse import urlsplit
 
-from fclocal.errors import NetworkError
+from fclocal.errors import NetworkError, UsageError
 
 PATIENCE: Final = 1.2
-_PORTS: Final = {"http": 80, "https": 443}
+_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 def hub_endpoint() -> str:
@@ -33,17 +33,27 @@ def refuse_offline(endpoint: str | None = None, *, patience: float = PATIENCE) -
     """
     if offline_wanted():
         raise NetworkError("HF_HUB_OFFLINE is set, so nothing is downloaded.", "Installed models work: fclocal list")
-    address = urlsplit(endpoint or hub_endpoint())
-    host, port = address.hostname or "", address.port or _PORTS.get(address.scheme, 443)
+    scheme, host, port = _address(endpoint or hub_endpoint(), "HF_ENDPOINT")
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(address.scheme) or proxies.get("all")
+    proxy = proxies.get(scheme) or proxies.get("all")
     if proxy and not urllib.request.proxy_bypass(host):
-        address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        host, port = address.hostname or "", address.port or _PORTS.get(address.scheme, 8080)
+        _, host, port = _address(proxy if "://" in proxy else f"http://{proxy}", f"The proxy for {scheme}")
     reason = _connect(host, port, patience)
     if reason:
         cure = "Check the network. Installed models work without it: fclocal list"
         raise NetworkError(f"{host}:{port} cannot be reached: {reason}.", cure)
+
+
+def _address(text: str, what: str) -> tuple[str, str, int]:
+    """(scheme, host, port) of an address. Raises UsageError when it is none."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host:
+        raise UsageError(f"{what} is not an address: {text[:120]!r}.", "It should look like https://huggingface.co.")
+    return parts.scheme, host, port or _PORTS.get(parts.scheme, 443)
 
 
 def _connect(host: str, port: int, patience: float) -> str | None:

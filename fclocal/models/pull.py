@@ -11,7 +11,7 @@ from fclocal.errors import FclocalError, ModelBroken, ModelMissing, OutOfMemory,
 from fclocal.models import cache
 from fclocal.models.catalog import Catalog, CatalogFile, Entry
 from fclocal.models.download import Fetch, fetch, left_over, place, require_space
-from fclocal.models.fit import Fit, Machine, estimated_sizes, gb, plan, sizes_of
+from fclocal.models.fit import Fit, Machine, Sizes, estimated_sizes, gb, plan, sizes_of
 from fclocal.models.hub import Hub, Interrupted, Listing
 from fclocal.models.names import CatalogName, LocalFile, parse_name, unknown
 from fclocal.models.progress import Report
@@ -68,10 +68,9 @@ def plan_pull(
     tag, wanted_revision = quant or tag, revision or wanted_revision
     listing = _listing(hub, repo, wanted_revision, entry, catalog)
     found = _offered(listing, entry, tag)
-    context = entry.context if entry else None
 
     def fits(variant: Variant) -> bool:
-        return plan(estimated_sizes(variant.size, context=context), machine, context=4096).fits
+        return plan(_estimate(variant, entry), machine, context=4096).fits
 
     if tag:
         choice = Choice(by_tag(found, tag, where=repo), "as you named it")
@@ -220,7 +219,7 @@ def _planned(
     folder = cache.repo_folder(listing.repo, root=store.root)
     missing = sum(_missing(folder, file) for file in variant.files)
     header = _header(hub, listing, variant, notes)
-    sizes = estimated_sizes(variant.size, context=entry.context if entry else None)
+    sizes = _estimate(variant, entry)
     if header is not None:
         sizes = sizes_of(header, hyperparameters(header, name=variant.name))
         wrong = wrong_label(header, variant.name) if len(variant.files) == 1 else None
@@ -242,6 +241,12 @@ def _planned(
         header is not None,
         tuple(notes),
     )
+
+
+def _estimate(variant: Variant, entry: Entry | None) -> Sizes:
+    if entry is None:
+        return estimated_sizes(variant.size)
+    return estimated_sizes(variant.size, context=entry.context, kv=entry.kv_elements)
 
 
 def _header(hub: Hub, listing: Listing, variant: Variant, notes: list[str]) -> Header | None:

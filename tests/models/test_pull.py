@@ -261,6 +261,12 @@ def test_offline_is_said_within_two_seconds(monkeypatch: pytest.MonkeyPatch) -> 
     assert time.monotonic() - begin < 2
 
 
+@pytest.mark.parametrize("address", ["", "http://", "http://x:abc", "https://[::1", "no address"])
+def test_endpoints_that_are_none_are_named(address: str) -> None:
+    with pytest.raises(UsageError if address else NetworkError):
+        refuse_offline(address or "http://127.0.0.1:9")
+
+
 def test_a_proxy_is_asked_in_place_of_the_hub(monkeypatch: pytest.MonkeyPatch, fake: FakeHub) -> None:
     monkeypatch.setenv("https_proxy", fake.endpoint)
     refuse_offline("https://nosuch.invalid")
