@@ -14,6 +14,7 @@ from fclocal.cli.ask import ask, read_line
 from fclocal.cli.options import prompt_text
 from fclocal.cli.rim import say
 from fclocal.cli.story import Story, is_terminal
+from fclocal.cli.trust import trust_of_terminal
 from fclocal.cli.words import TurnWords
 from fclocal.errors import ExitCode, FclocalError, UsageError
 from fclocal.runtime import open_runtime
@@ -34,7 +35,7 @@ def chat_once_or_on(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
 @asynccontextmanager
 async def open_session(words: TurnWords, *, silent: bool = False) -> AsyncIterator[Session]:
     """A session with everything loaded; notices go to stderr."""
-    async with open_runtime(words.options()) as runtime:
+    async with open_runtime(words.options(), trust=trust_of_terminal()) as runtime:
         if not silent:
             for notice in runtime.notices:
                 say(notice)

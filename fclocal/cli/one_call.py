@@ -14,6 +14,7 @@ from fclocal.chat.receipt import call_json, plain, receipt_json
 from fclocal.chat.reply import reply
 from fclocal.cli.options import prompt_text
 from fclocal.cli.rim import say
+from fclocal.cli.trust import trust_of_terminal
 from fclocal.cli.words import TurnWords, read_choice
 from fclocal.dialects.dialect import prompt_text as spell
 from fclocal.errors import ExitCode, NoCall, UsageError
@@ -51,7 +52,7 @@ def prompt_only(prompt: str | None, words: TurnWords) -> int:
 
 async def _functions(words: TurnWords) -> tuple[Function, ...]:
     async with AsyncExitStack() as stack:
-        toolbox = await open_tools(words.options(), settings(), stack)
+        toolbox = await open_tools(words.options(), settings(), stack, trust=trust_of_terminal())
         return tuple(tool.function for tool in await toolbox.list())
 
 
@@ -60,7 +61,7 @@ async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
     text = prompt_text(prompt)
     if text is None:
         raise UsageError("call needs a prompt.", 'Give one: fclocal call "..." --functions FILE')
-    async with open_runtime(words.options()) as runtime:
+    async with open_runtime(words.options(), trust=trust_of_terminal()) as runtime:
         for notice in runtime.notices:
             say(notice)
         plan = words.settings(runtime.config, missing="warn", max_calls=1)
