@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,6 +11,7 @@ from fclocal.errors import UsageError
 from fclocal.functions import JsonObject
 from fclocal.grammar.check import Problem
 from fclocal.grammar.narrowing import narrowed
+from fclocal.grammar.rules import INDENT_KEY, quote
 from fclocal.grammar.schema import CompiledSchema, compile_value
 from fclocal.grammar.syntax import CallSyntax
 
@@ -70,7 +70,7 @@ def turn_grammar(
     if choice == "none":
         return writer.finish(writer.text(), 0)
     body = writer.body(callable_)
-    reserve = _reserve((compiled for _, compiled in callable_), syntax)
+    reserve = _reserve(callable_, syntax)
     more = 0 if isinstance(choice, NamedChoice) else max(0, max_calls - 1)
     if choice != "auto":
         return writer.finish(writer.calls(body, more), reserve)
@@ -101,7 +101,7 @@ def narrow(
     writer = _Writer(syntax, frozenset(special))
     closing = writer.literal(syntax.closing)
     start = f"{writer.literal(kept)} {writer.value(compiled)} {closing}"
-    return writer.finish(start, _reserve([compiled], syntax))
+    return writer.finish(start, _reserve([("", compiled)], syntax))
 
 
 def _callable(
@@ -119,10 +119,18 @@ def _callable(
     return found
 
 
-def _reserve(schemas: Iterable[CompiledSchema], syntax: CallSyntax) -> int:
+def _reserve(functions: Iterable[tuple[str, CompiledSchema]], syntax: CallSyntax) -> int:
     """Tokens that close any call: a token is at least a byte."""
-    longest = max((compiled.closing for compiled in schemas), default=0)
-    return min(MAX_RESERVE, longest + len(syntax.closing.encode()) + RESERVE_SLACK)
+    around = len((syntax.after_name + syntax.closing).encode()) + RESERVE_SLACK
+    longest = max((len(name.encode()) + _closing(compiled, syntax) for name, compiled in functions), default=0)
+    return min(MAX_RESERVE, longest + around)
+
+
+def _closing(compiled: CompiledSchema, syntax: CallSyntax) -> int:
+    """Bytes that end the arguments from anywhere, with the line and the indent of each needed key."""
+    if syntax.layout == "one-line" or not isinstance(compiled.minimal, Mapping):
+        return compiled.closing
+    return compiled.closing + len(INDENT_KEY) * (len(compiled.minimal) + 1)
 
 
 class _Writer:
@@ -212,11 +220,6 @@ class _Writer:
         self.rules["thought[lazy]"] = "THOUGHT"
         self.rules["THOUGHT"] = f"/(?s:.*){_slashed(re.escape(THINK_CLOSE))}/"
         return f"{self.literal(THINK_OPEN)} thought /\\n*/"
-
-
-def quote(text: str) -> str:
-    """A Lark string literal of exactly `text`."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _slashed(pattern: str) -> str:
