@@ -39,9 +39,10 @@ def check_functions(
     builtin: opt.Builtin = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show what of each schema is enforced while a call is generated, checked afterwards, or refused.
+    """Show what of each schema is enforced, checked or refused.
 
-    Places in a schema are JSON pointers. In a terminal, MCP servers that are new or have changed are shown first, and
+    Enforced means while a call is generated, checked afterwards; refused is what nobody can check. Places in a schema
+    are JSON pointers. In a terminal, MCP servers that are new or have changed are shown first, and
     you are asked whether they may be started and offered.
     """
     from fclocal.cli.rim import run  # deferred: loads the toolsets
@@ -60,9 +61,9 @@ def run_function(
     builtin: opt.Builtin = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Run one function by hand and print its result; typing this is the permission.
+    """Run one function by hand and print its result.
 
-    The arguments are checked against the schema first. Exit code 11 means that the function failed.
+    Typing this is the permission. The arguments are checked against the schema first. Exit code 11 means that the function failed.
     """
     from fclocal.cli.rim import run  # deferred: loads the toolsets
     from fclocal.cli.tool_commands import run_one, wanted
