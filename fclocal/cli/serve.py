@@ -14,7 +14,9 @@ def serve(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; others than loopback need a key.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8080,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8080,
     api_key_file: Annotated[
         Path | None,
         typer.Option("--api-key-file", metavar="FILE", help="File (mode 0600) with the key; or set FCLOCAL_API_KEY."),

@@ -16,7 +16,7 @@ from fclocal.cli.words import TurnWords
 from fclocal.errors import UsageError
 from fclocal.runtime import open_tools, settings
 from fclocal.server.endpoint import Endpoint
-from fclocal.server.run import serve
+from fclocal.server.run import Server
 from fclocal.server.settings import Limits, Settings
 from fclocal.tools.toolset import Tool
 
@@ -64,7 +64,9 @@ async def serve_words(words: Words) -> None:
         offer = make_offer(tuple(tool.function for tool in tools), "auto") if tools else None
         for notice in (*toolbox.notices, *(offer.notes if offer else ())):
             say(notice)
-        await serve(replace(wanted, tools=tools), config, on_ready=_announce)
+        server = Server(replace(wanted, tools=tools), config)
+        _announce(server.endpoint)
+        await server.serve()
 
 
 def read_key(file: Path | None) -> str | None:

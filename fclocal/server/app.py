@@ -96,6 +96,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
 async def _refuse_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return refusal(Failure(400, "The body is not JSON.", code="invalid_body"), request.url.path)
     param = ".".join(str(part) for part in first["loc"] if part != "body")
     sentence = f"{param}: {first['msg']}." if param else f"The body cannot be used: {first['msg']}."
     return refusal(Failure(400, sentence, code="invalid_body", param=param or None), request.url.path)

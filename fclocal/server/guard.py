@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -45,37 +46,40 @@ class Guard:
             return
         if scope["type"] != "http":
             return
+        headers = Headers(scope=scope)
+        refused = self._stranger(scope["method"], scope["path"], headers)
         try:
-            headers = Headers(scope=scope)
-            self._refuse_stranger(scope["method"], scope["path"], headers)
-            body = await self._read(headers, receive)
+            body = await self._read(headers, receive, refused)
         except Rejected as rejected:
             await refusal(rejected.failure, scope["path"])(scope, receive, send)
-            return
         except ClientGone:
             return
-        with suppress(ClientGone):
-            await self._app(scope, _replay(body, receive), self._patient(send))
+        else:
+            with suppress(ClientGone):
+                await self._app(scope, _replay(body, receive), self._patient(send))
 
-    def _refuse_stranger(self, method: str, path: str, headers: Headers) -> None:
-        host = headers.get("host", "")
-        if not self._knows(host):
-            raise Rejected(
-                Failure(421, "This Host is not answered here; use 127.0.0.1 or localhost.", code="wrong_host")
-            )
-        for origin in headers.getlist("origin"):
-            scheme, _, origin_host = origin.partition("://")
-            if scheme not in ("http", "https") or not self._knows(origin_host):
-                raise Rejected(Failure(403, "Web pages of other origins are not answered.", code="wrong_origin"))
-        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
-            raise Rejected(Failure(403, "Web pages of other origins are not answered.", code="wrong_origin"))
+    def _stranger(self, method: str, path: str, headers: Headers) -> Failure | None:
+        """Why this request is not answered, whatever it holds."""
+        if not self._knows(headers.get("host", "")):
+            return Failure(421, "This Host is not answered here; use 127.0.0.1 or localhost.", code="wrong_host")
+        if self._is_foreign(headers):
+            return Failure(403, "Web pages of other origins are not answered.", code="wrong_origin")
         if self._key and path not in OPEN_PATHS and not self._has_key(headers):
             challenge = {"WWW-Authenticate": "Bearer"}
-            raise Rejected(Failure(401, "A valid API key is needed.", code="invalid_api_key", headers=challenge))
+            return Failure(401, "A valid API key is needed.", code="invalid_api_key", headers=challenge)
         if method in ("POST", "PUT", "PATCH", "DELETE"):
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
-                raise Rejected(Failure(415, "The body must be JSON: Content-Type: application/json."))
+                return Failure(415, "The body must be JSON: Content-Type: application/json.")
+        return None
+
+    def _is_foreign(self, headers: Headers) -> bool:
+        """Whether a web page of another origin asks."""
+        for origin in headers.getlist("origin"):
+            scheme, _, host = origin.partition("://")
+            if scheme not in ("http", "https") or not self._knows(host):
+                return True
+        return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
 
     def _knows(self, host: str) -> bool:
         if host.lower() in self._hosts:
@@ -89,28 +93,30 @@ class Guard:
         given.append(headers.get("x-api-key", ""))
         return any(hmac.compare_digest(key.encode("utf-8", "replace"), self._key) for key in given)
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytes:
-        """The whole body. One that is too large is read to its end and forgotten, because many clients look at the
-        answer only then."""
+    async def _read(self, headers: Headers, receive: Receive, refused: Failure | None) -> bytes:
+        """The whole body. One that is refused is read to its end and forgotten, because many clients look at the
+        answer only then; a client that asks first is told at once."""
         limit = self._settings.limits.body
         stated = headers.get("content-length", "0")
-        large = stated.isdecimal() and int(stated) > limit
-        if large and "100-continue" in headers.get("expect", "").lower():
-            raise Rejected(_too_large(limit))
+        if stated.isdecimal() and int(stated[:20]) > limit:
+            refused = refused or _too_large(limit)
+        if refused and "100-continue" in headers.get("expect", "").lower():
+            raise Rejected(replace(refused, headers={**refused.headers, "Connection": "close"}))
         body = bytearray()
-        while True:
+        more = True
+        while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            large = large or len(body) + len(message.get("body", b"")) > limit
-            if large:
+            part, more = message.get("body", b""), message.get("more_body", False)
+            if len(body) + len(part) > limit:
+                refused = refused or _too_large(limit)
+            if refused:
                 body.clear()
             else:
-                body += message.get("body", b"")
-            if not message.get("more_body", False):
-                break
-        if large:
-            raise Rejected(_too_large(limit))
+                body += part
+        if refused:
+            raise Rejected(refused)
         return _whole_text(bytes(body))
 
     def _patient(self, send: Send) -> Send:
@@ -135,9 +141,8 @@ def allowed_hosts(host: str, port: int) -> frozenset[str]:
 
 
 def refusal(failure: Failure, path: str) -> JSONResponse:
-    """A refusal as the API of `path` writes it. The connection ends where the body was not read."""
-    headers: Mapping[str, str] = {**failure.headers, **({"Connection": "close"} if failure.status == 413 else {})}
-    return JSONResponse(plain(body_of(failure, wire_of(path))), failure.status, headers=dict(headers))
+    """A refusal as the API of `path` writes it."""
+    return JSONResponse(plain(body_of(failure, wire_of(path))), failure.status, headers=dict(failure.headers))
 
 
 def _is_address(host: str, port: int) -> bool:

@@ -5,63 +5,57 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fclocal.server.settings import Limits
 
 
 class DeadlineProtocol(H11Protocol):
-    """Closes connections whose headers or body come too slowly. When the cap is reached, the connection that has waited
-    longest for its headers gives way to the new one."""
+    """Closes connections whose headers or body come too slowly, however the bytes are spread over that time.
+
+    When the cap is reached, the connection that has been without a request for longest gives way to the new one.
+    """
 
     limits: ClassVar[Limits] = Limits()
+    since = 0.0
     _deadline: asyncio.TimerHandle | None = None
     _reading_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        self.since = self.loop.time()
         if len(self.connections) > self.limits.connections:
             self._make_room()
-        if not transport.is_closing():
-            self._start(self.limits.header_deadline)
+        self._start(self.limits.header_deadline)
 
     def data_received(self, data: bytes) -> None:
-        if self._deadline is None and not self._busy:
+        if self._deadline is None and not self.busy:
             self._start(self.limits.header_deadline)
         super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        self.since = self.loop.time()
+        super().on_response_complete()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         super().connection_lost(exc)
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._watch()
-
     @property
-    def in_headers(self) -> bool:
-        """Whether no request is under way here."""
-        return not self._busy
-
-    @property
-    def _busy(self) -> bool:
+    def busy(self) -> bool:
+        """Whether a request is under way."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _watch(self) -> None:
-        """The deadline of what is awaited now: the rest of the body, or of the next headers."""
-        body = self._busy and self.cycle.more_body
+        """Set the deadline of what is awaited now: the rest of the body, the rest of the headers, or nothing."""
+        body = self.busy and self.cycle.more_body
         if body and not self._reading_body:
             self._start(self.limits.body_deadline)
-        elif not body and (self._busy or not self._has_begun):
+        elif not body and (self.busy or not self.conn.trailing_data[0]):
             self._stop()
         self._reading_body = body
-
-    @property
-    def _has_begun(self) -> bool:
-        """Whether bytes of the next request are here already."""
-        return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
 
     def _start(self, seconds: float) -> None:
         self._stop()
@@ -74,16 +68,12 @@ class DeadlineProtocol(H11Protocol):
 
     def _expire(self) -> None:
         self._deadline = None
-        if not self.transport.is_closing():
-            self.transport.abort()
+        self.transport.abort()
 
     def _make_room(self) -> None:
-        others = (other for other in self.connections if isinstance(other, DeadlineProtocol) and other is not self)
-        slow = [other for other in others if other.in_headers and not other.transport.is_closing()]
-        oldest = min(slow, key=lambda other: other.since, default=self)
-        oldest.transport.abort()
-
-    since = 0.0
+        known = (other for other in self.connections if isinstance(other, DeadlineProtocol))
+        idle = [other for other in known if not other.busy and not other.transport.is_closing()]
+        min(idle, key=lambda other: other.since, default=self).transport.abort()
 
 
 def protocol_with(limits: Limits) -> type[DeadlineProtocol]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from dataclasses import replace
 
 import uvicorn
 
@@ -55,29 +55,39 @@ def refuse_open_door(settings: Settings) -> None:
         )
 
 
-async def serve(settings: Settings, config: Config, *, on_ready: Callable[[Endpoint], None]) -> None:
-    """Serve until interrupted; a second interrupt does not wait for replies. Raises PortInUse, UsageError."""
-    refuse_open_door(settings)
-    log_to_stderr(settings.log_format)
-    listener = bind(settings.host, settings.port)
-    endpoint = build_endpoint(settings, config)
-    limits = settings.limits
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build_app(endpoint),
-            http=protocol_with(limits),
-            ws="none",
-            lifespan="on",
-            loop="asyncio",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=int(limits.shutdown),
+class Server:
+    """A bound server: serve, then stop. With port 0 a free one was taken; `settings` says which."""
+
+    def __init__(self, settings: Settings, config: Config) -> None:
+        """Bind. Raises PortInUse and UsageError."""
+        refuse_open_door(settings)
+        self._listener = bind(settings.host, settings.port)
+        self.settings = replace(settings, port=self._listener.getsockname()[1])
+        self.endpoint = build_endpoint(self.settings, config)
+        limits = settings.limits
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                build_app(self.endpoint),
+                http=protocol_with(limits),
+                ws="none",
+                lifespan="on",
+                loop="asyncio",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=int(limits.keep_alive),
+                timeout_graceful_shutdown=int(limits.shutdown),
+            )
         )
-    )
-    on_ready(endpoint)
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        listener.close()
+
+    async def serve(self) -> None:
+        """Serve until interrupted or stopped. Replies under way have `limits.shutdown` seconds to end."""
+        log_to_stderr(self.settings.log_format)
+        try:
+            await self._uvicorn.serve(sockets=[self._listener])
+        finally:
+            self._listener.close()
+
+    def stop(self) -> None:
+        """Have `serve` end. Any thread."""
+        self._uvicorn.should_exit = True

@@ -15,8 +15,8 @@ from fclocal.tools.toolset import Tool
 class Limits:
     """Bounds on what clients may take. Times in seconds, sizes in bytes.
 
-    `queue` requests wait while `parallel` are answered; `connections` may be open. A whole reply has `reply` seconds,
-    each write to a slow reader `write`.
+    `queue` requests wait while `parallel` are answered; `connections` may be open, those without a request for
+    `keep_alive`. A whole reply has `reply` seconds, each write to a slow reader `write`.
     """
 
     parallel: int = 4
@@ -25,6 +25,7 @@ class Limits:
     connections: int = 900
     header_deadline: float = 10.0
     body_deadline: float = 30.0
+    keep_alive: float = 30.0
     write: float = 60.0
     reply: float = 600.0
     shutdown: float = 5.0
