@@ -41,7 +41,7 @@ def write_tiny_model(
     writer.add_head_count_kv(heads)
     writer.add_rope_dimension_count(width // heads)
     writer.add_layer_norm_rms_eps(1e-5)
-    size = _copy_vocabulary(writer, vocab_from) if vocab_from else _add_vocabulary(writer)
+    size = copy_vocabulary(writer, vocab_from) if vocab_from else _add_vocabulary(writer)
     random = np.random.default_rng(seed)
 
     def tensor(name: str, *shape: int, scale: float) -> None:
@@ -67,7 +67,7 @@ def write_tiny_model(
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter) -> int:
-    letters = _byte_letters()
+    letters = byte_letters()
     tokens = [*SPECIALS, *letters.values()]
     merges: list[str] = []
     for word in MERGED:
@@ -91,7 +91,7 @@ def _add_vocabulary(writer: gguf.GGUFWriter) -> int:
     return len(tokens)
 
 
-def _byte_letters() -> dict[int, str]:
+def byte_letters() -> dict[int, str]:
     """GPT-2's printable stand-in for each byte."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -100,7 +100,8 @@ def _byte_letters() -> dict[int, str]:
     return dict(sorted(letters.items()))
 
 
-def _copy_vocabulary(writer: gguf.GGUFWriter, source: Path) -> int:
+def copy_vocabulary(writer: gguf.GGUFWriter, source: Path) -> int:
+    """Copy the tokenizer of the GGUF `source`; returns its number of tokens."""
     header = read_header(source)
     size = 0
     for key, value in header.metadata.items():

@@ -6,10 +6,11 @@ import asyncio
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from fclocal.engine.generation import Generation, Inbox
 from fclocal.engine.owner import Options, Owner
@@ -18,9 +19,11 @@ from fclocal.engine.request import Request
 from fclocal.engine.scheduler import Job, Scheduler
 from fclocal.errors import FclocalError, UsageError
 from fclocal.native.binding import Model, Override, send_log
+from fclocal.native.context import Context
 from fclocal.native.gguf import Header
 
 MAX_TOP_LOGPROBS = 20
+T = TypeVar("T")
 
 
 class Engine:
@@ -164,6 +167,11 @@ class Engine:
         """What a prompt begins with: the begin token if the model wants one."""
         return (self._vocabulary.bos,) if self._vocabulary.add_bos and self._vocabulary.bos >= 0 else ()
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all weights."""
+        return self._model.header.weight_bytes
+
     # Tokens
 
     def tokenize(self, text: str, *, special: bool) -> tuple[int, ...]:
@@ -198,6 +206,21 @@ class Engine:
         if not self._owner.post(partial(Scheduler.add, job=job)):
             raise FclocalError(f"The engine of {self.path.name} is closed.")
         return Generation(self._owner, inbox, job)
+
+    async def on_owner(self, function: Callable[[Context], T]) -> T:
+        """Run `function` on the owner thread between two decodes, with its context and no KV memory in use by idle
+        sequences (for measurements). Raises FclocalError when the engine is closed."""
+        answer: Future[T] = Future()
+        if not self._owner.post(partial(_answer, function, answer)):
+            raise FclocalError(f"The engine of {self.path.name} is closed.")
+        return await asyncio.wrap_future(answer)
+
+
+def _answer(function: Callable[[Context], T], answer: Future[T], scheduler: Scheduler) -> None:
+    try:
+        answer.set_result(scheduler.lend(function))
+    except Exception as error:
+        answer.set_exception(error)
 
 
 def _on_loop(progress: Callable[[float], None] | None) -> Callable[[float], None] | None:

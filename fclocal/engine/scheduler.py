@@ -6,9 +6,10 @@ Knows KV slots and batches; how a token is chosen is sequence.py's business.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from fclocal.engine.prefix import Placement, Slot, common_prefix, place
 from fclocal.engine.request import Prefilled, Request, Step, Stopped
@@ -21,6 +22,7 @@ from fclocal.native.context import Batch, Context, Decode
 PREFILL_SECONDS = 0.25
 MIN_CHUNK = 32
 MIN_REPLY = 16
+T = TypeVar("T")
 
 
 class Consumer(Protocol):
@@ -117,6 +119,12 @@ class Scheduler:
         if active:
             self._clock += 1
             active.slot.busy, active.slot.used = False, self._clock
+
+    def lend(self, function: Callable[[Context], T]) -> T:
+        """Give `function` the context, after forgetting the memory of idle sequences."""
+        self._forget_idle()
+        self._context.abort(False)
+        return function(self._context)
 
     def stop(self, error: Exception | None = None) -> None:
         """End every generation: cancelled, or with `error`."""
