@@ -63,7 +63,8 @@ def run_function(
 ) -> None:
     """Run one function by hand and print its result.
 
-    Typing this is the permission. The arguments are checked against the schema first. Exit code 11 means that the function failed.
+    Typing this is the permission. The arguments are checked against the schema first. Exit code 11 means that the
+    function failed.
     """
     from fclocal.cli.rim import run  # deferred: loads the toolsets
     from fclocal.cli.tool_commands import run_one, wanted
