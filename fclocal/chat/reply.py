@@ -130,7 +130,7 @@ def _prompt(model: Model, request: ReplyRequest, offer: Offer) -> Ledger:
 
 
 def _grammar(model: Model, request: ReplyRequest, offer: Offer) -> TurnGrammar | None:
-    if request.schema is not None:
+    if request.schema is not None and not offer.by_name:
         return json_grammar(request.schema)
     if not offer.by_name:
         return None
@@ -143,6 +143,7 @@ def _grammar(model: Model, request: ReplyRequest, offer: Offer) -> TurnGrammar |
         max_calls=request.max_calls,
         special=_special(model),
         thinking=request.thinking,
+        text=request.schema,
     )
 
 

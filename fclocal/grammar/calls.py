@@ -54,6 +54,7 @@ def turn_grammar(
     max_calls: int = MAX_CALLS,
     special: Collection[str] = (),
     thinking: bool = False,
+    text: JsonObject | None = None,
 ) -> TurnGrammar | None:
     """The grammar of a reply to `offered` functions (name, compiled schema), or None when nothing is to be enforced.
 
@@ -61,9 +62,12 @@ def turn_grammar(
     a call. A NamedChoice: exactly one call of that function. `allowed` narrows the functions that may be called, and
     leaves the text branch as it is. `special` are the texts of the vocabulary's special tokens that occur in `syntax`
     or in the marks of thinking: they are matched as tokens, not as text. `thinking` admits `<think>...</think>` first.
-    Raises UsageError when the choice leaves no function to call.
+    `text` is a schema: a text reply is then one JSON value of it, which nothing follows. Raises UsageError when the
+    choice leaves no function to call, BrokenSchema for `text`.
     """
     callable_ = _callable(offered, choice, allowed)
+    if text is not None and choice in ("auto", "none") and not callable_:
+        return json_grammar(text, special=special, thinking=thinking)
     if not offered or (choice == "auto" and not callable_):
         return None
     writer = _Writer(syntax, frozenset(special), thinking=thinking)
@@ -74,6 +78,10 @@ def turn_grammar(
     more = 0 if isinstance(choice, NamedChoice) else max(0, max_calls - 1)
     if choice != "auto":
         return writer.finish(writer.calls(body, more), reserve)
+    if text is not None:
+        compiled = compile_value(text)
+        reserve = max(reserve, min(MAX_RESERVE, compiled.closing + RESERVE_SLACK))
+        return writer.finish(f"{writer.value(compiled)} | {writer.calls(body, more)}", reserve)
     return writer.finish(f"{writer.text()} | {writer.led_calls(body, more)}", reserve)
 
 
