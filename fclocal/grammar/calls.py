@@ -197,8 +197,7 @@ class _Writer:
         """Rule name of calls that any text may precede."""
         assert self.syntax is not None
         opening = self.syntax.opening
-        token = next((text for text in self.special if opening.startswith(text)), None)
-        if token is not None:
+        if any(text in opening for text in self.special):
             self.rules["LEAD"] = self._no_lead()
             self.rules["led"] = f"LEAD? {self.literal(opening)} {body}{self.more(body, more)}"
             return "led"
