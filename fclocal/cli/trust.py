@@ -28,14 +28,14 @@ async def ask_about_servers(servers: McpServers) -> None:
             servers.approve(name)
     await servers.list()
     for name in servers.names:
-        withheld = servers.status(name).withheld
+        withheld, seen = servers.status(name).withheld, servers.fingerprint(name)
         if not withheld:
             continue
         _show(f"MCP server {name!r} has tools that are new or changed since you approved it.", ())
         for function in withheld:
             _show_function(function)
         if _yes("Offer them?"):
-            servers.approve(name)
+            servers.approve(name, seen=seen)
 
 
 async def trust_for_this_run(servers: McpServers) -> None:

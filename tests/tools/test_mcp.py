@@ -63,7 +63,8 @@ async def test_a_new_tool_is_withheld_until_it_is_approved(tmp_path: Path) -> No
         assert [function.name for function in servers.status("here").withheld] == ["here__grown"]
         assert "here__grown" in servers.notices[0]
         assert not (await call(servers, "here__grown")).ok
-        servers.approve("here")
+        assert not servers.approve("here", seen=first) and not servers.is_approved("here")
+        assert servers.approve("here", seen=servers.fingerprint("here"))
         assert {tool.function.name for tool in await servers.list()} == {*before, "here__grown"}
         assert (await call(servers, "here__grown")).ok and servers.notices == ()
 

@@ -62,12 +62,12 @@ def test_a_name_is_part_of_it_and_does_not_stand_for_it() -> None:
 def test_a_tool_is_its_name_description_and_schema() -> None:
     function = Function("a__b", "Reads.", {"type": "object", "properties": {"x": {"type": "string"}}})
     others = (
-        replace(function, name="a__c"),
         replace(function, description="Reads. "),
         replace(function, parameters={"type": "object", "properties": {"x": {"type": "string", "description": "!"}}}),
     )
-    digests = {tool_fingerprint(each) for each in (function, *others)}
+    digests = {tool_fingerprint("b", each) for each in (function, *others)} | {tool_fingerprint("c", function)}
     assert len(digests) == 4
+    assert tool_fingerprint("b", replace(function, name="a_2__b")) in digests
     config = server(COMMAND)
     assert len({fingerprint(config, {"t": digest}) for digest in digests}) == 4
 

@@ -177,8 +177,9 @@ class Server:
         if isinstance(self.config.launch, Command):
             self.log.open()
         try:
+            connect = self._load()
             async with asyncio.timeout(self._limits.start) as patience:
-                async with self._load()(
+                async with connect(
                     self.config,
                     limits=self._limits,
                     log=self.log,

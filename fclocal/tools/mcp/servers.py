@@ -7,31 +7,29 @@ server lists first belongs to the approval of its launch; anything new or change
 from __future__ import annotations
 
 import asyncio
-import re
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
 from fclocal import paths
-from fclocal.errors import UsageError
+from fclocal.errors import DiskError, UsageError
 from fclocal.escapes import has_hidden, visible
 from fclocal.functions import Function, JsonObject, from_openai
 from fclocal.messages import FunctionCall, FunctionResult
-from fclocal.tools.mcp.config import Command, Endpoint, Limits, McpConfig, ServerConfig, choose, shown_url
-from fclocal.tools.mcp.connection import CallFailed, Connect, ConnectionLost, ServerTool, SessionGone
+from fclocal.tools.mcp.config import Limits, McpConfig, choose
+from fclocal.tools.mcp.connection import CallFailed, Connect, ConnectionLost, Listing, ServerTool, SessionGone
+from fclocal.tools.mcp.names import SEPARATOR, file_name, owners
 from fclocal.tools.mcp.server import Server, State
-from fclocal.tools.mcp.trust import Approval, Approvals, fingerprint, launch_fingerprint, tool_fingerprint
+from fclocal.tools.mcp.trust import Approval, Approvals, fingerprint, launch_fingerprint, launch_lines, tool_fingerprint
 from fclocal.tools.runner import failed
 from fclocal.tools.toolset import Tool
 
 Trust: TypeAlias = Callable[["McpServers"], Awaitable[None]]
 
-SEPARATOR = "__"
 MAX_SENTENCES = 8
 
 
@@ -68,12 +66,13 @@ class McpServers:
         approvals: Approvals | None = None,
         log_folder: Path | None = None,
         limits: Limits | None = None,
-        load: Callable[[], Connect] | None = None,
     ) -> None:
         self._approvals = approvals or Approvals()
         self._problems = {name: config.problems[name] for name in names if name in config.problems}
         self._servers: dict[str, Server] = {}
         self._listed: dict[str, tuple[Function, ...]] = {}
+        self._digests: dict[str, dict[str, str]] = {}
+        self._taken: dict[str, Listing] = {}
         self._set_aside: dict[str, tuple[str, ...]] = {}
         folder = log_folder or paths.cache_folder() / "mcp"
         for name in names:
@@ -83,11 +82,11 @@ class McpServers:
                 raise UsageError(f"No MCP server {name!r}.", f"There are: {', '.join(config.servers) or 'none'}.")
             self._servers[name] = Server(
                 config.servers[name],
-                log_file=folder / f"{_file_name(name)}.log",
+                log_file=folder / f"{file_name(name)}.log",
                 limits=limits or Limits(),
-                load=load or _load_sdk,
+                load=_load_sdk,
             )
-        self._owners = _owners(self._servers)
+        self._owners = owners(self._servers)
         self._prefixes = {name: f"{plain}{SEPARATOR}" for plain, name in self._owners.items()}
 
     async def __aenter__(self) -> McpServers:
@@ -135,21 +134,24 @@ class McpServers:
 
     def fingerprint(self, name: str) -> str:
         """SHA-256 of what would be approved now: the launch, and every tool that is known."""
-        return fingerprint(self._servers[name].config, self._digests(name))
+        return fingerprint(self._servers[name].config, self._digests.get(name, {}))
 
     def is_approved(self, name: str) -> bool:
         """Whether the user said yes to this launch and to every tool that the server lists now."""
         approval = self._approvals.get(launch_fingerprint(self._servers[name].config))
         return approval is not None and not self._offered(name)[1]
 
-    def approve(self, name: str, *, remember: bool = True) -> None:
+    def approve(self, name: str, *, seen: str | None = None, remember: bool = True) -> bool:
         """Say yes to this launch and to what the server lists now, or to what it lists first if it was never started.
 
-        Without `remember` only for this process. Raises DiskError when the yes cannot be kept.
+        `seen` is the fingerprint of what the user was shown: nothing is approved, and False returned, if it is another
+        one by now. Without `remember` only for this process. Raises DiskError when the yes cannot be kept.
         """
-        listed = self._digests(name) if name in self._listed else None
+        if seen is not None and seen != self.fingerprint(name):
+            return False
         launch = launch_fingerprint(self._servers[name].config)
-        self._approvals.put(launch, Approval(listed), remember=remember)
+        self._approvals.put(launch, Approval(self._digests.get(name)), remember=remember)
+        return True
 
     async def start(self, name: str, *, anew: bool = False) -> bool:
         """Start an approved server and read its tools; `anew` tries again what has failed. True when it is ready."""
@@ -165,7 +167,8 @@ class McpServers:
             return False
         except ConnectionLost:
             return False
-        self._take(name, listing.tools, listing.problems)
+        if self._taken.get(name) is not listing:
+            self._take(name, listing)
         return True
 
     async def list(self) -> Sequence[Tool]:
@@ -208,11 +211,11 @@ class McpServers:
         """End every server and wait for it."""
         await asyncio.gather(*(server.stop() for server in self._servers.values()))
 
-    def _take(self, name: str, tools: Sequence[ServerTool], problems: Sequence[str]) -> None:
+    def _take(self, name: str, listing: Listing) -> None:
         """Keep what a server lists now; what it lists first is part of the approval of its launch."""
         functions: dict[str, Function] = {}
-        aside = [f"MCP server {name!r}: {problem}." for problem in problems]
-        for tool in tools:
+        aside = [f"MCP server {name!r}: {problem}." for problem in listing.problems]
+        for tool in listing.tools:
             try:
                 function = self._function(name, tool)
             except UsageError as error:
@@ -222,12 +225,20 @@ class McpServers:
                 aside.append(f"MCP server {name!r}: a second tool named {function.name} is set aside.")
                 continue
             functions[function.name] = function
+        self._taken[name] = listing
         self._listed[name] = tuple(functions.values())
+        bare = {self._bare(name, full): function for full, function in functions.items()}
+        self._digests[name] = {tool: tool_fingerprint(tool, function) for tool, function in bare.items()}
         self._set_aside[name] = self._shortened(name, aside)
         launch = launch_fingerprint(self._servers[name].config)
         approval = self._approvals.get(launch)
-        if approval is not None and approval.tools is None:
-            self._approvals.put(launch, Approval(self._digests(name)), remember=self._approvals.remembers(launch))
+        if approval is None or approval.tools is not None:
+            return
+        first = Approval(self._digests[name])
+        try:
+            self._approvals.put(launch, first, remember=self._approvals.remembers(launch))
+        except DiskError:
+            self._approvals.put(launch, first, remember=False)
 
     def _function(self, name: str, tool: ServerTool) -> Function:
         if has_hidden(tool.name):
@@ -240,9 +251,6 @@ class McpServers:
     def _bare(self, name: str, full: str) -> str:
         return full.removeprefix(self._prefixes[name])
 
-    def _digests(self, name: str) -> dict[str, str]:
-        return {function.name: tool_fingerprint(function) for function in self._listed.get(name, ())}
-
     def _offered(self, name: str) -> tuple[Mapping[str, Function], tuple[Function, ...]]:
         """The approved tools by name, and those that are withheld."""
         approval = self._approvals.get(launch_fingerprint(self._servers[name].config))
@@ -250,8 +258,10 @@ class McpServers:
             return {}, self._listed.get(name, ())
         offered: dict[str, Function] = {}
         withheld = []
+        digests = self._digests.get(name, {})
         for function in self._listed.get(name, ()):
-            if approval.tools is None or approval.tools.get(function.name) == tool_fingerprint(function):
+            tool = self._bare(name, function.name)
+            if approval.tools is None or approval.tools.get(tool) == digests[tool]:
                 offered[function.name] = function
             else:
                 withheld.append(function)
@@ -266,13 +276,15 @@ class McpServers:
             log = f" Its log: {status.log}" if status.log.exists() else ""
             return (f"MCP server {name!r} is not there: {status.reason}.{log}",)
         if status.withheld:
-            names = ", ".join(function.name for function in status.withheld)
+            more = len(status.withheld) - MAX_SENTENCES
+            names = ", ".join(function.name for function in status.withheld[:MAX_SENTENCES])
+            names += f" and {more} more" if more > 0 else ""
             return (f"MCP server {name!r} has new or changed tools, which are withheld: {names}. {cure}",)
         return ()
 
     def _why(self, name: str) -> str:
         server = self._servers[name]
-        return server.reason or f"it is {server.state}"
+        return server.reason or next(iter(self._set_aside.get(name, ())), f"it is {server.state}").rstrip(".")
 
     def _shortened(self, name: str, sentences: Sequence[str]) -> tuple[str, ...]:
         """What is set aside, safe to show; a server that lists much nonsense is given few lines."""
@@ -293,38 +305,6 @@ async def open_servers(words: Sequence[str], *, trust: Trust | None = None) -> A
         if trust is not None:
             await trust(servers)
         yield servers
-
-
-def launch_lines(config: ServerConfig) -> tuple[str, ...]:
-    """What is started or asked, for the person who decides: all arguments, the names of variables and headers."""
-    match config.launch:
-        case Command() as launch:
-            lines = [f"starts {shlex.join((launch.command, *launch.args))}", f"in {launch.cwd}"]
-            if launch.env:
-                lines.append(f"gives it {', '.join(launch.env)}")
-        case Endpoint() as launch:
-            lines = [f"asks {shown_url(launch.url)}"]
-            if launch.headers:
-                lines.append(f"sends it {', '.join(launch.headers)}")
-    return tuple(visible(line).replace("\n", "\\n") for line in lines)
-
-
-def _owners(names: Iterable[str]) -> dict[str, str]:
-    """What the names of a server's tools begin with -> the server. Holds no `__`, so that no two can be confused."""
-    owners: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"__+", "_", re.sub(r"[^A-Za-z0-9_.-]", "_", name)).strip("_") or "server"
-        number = 1
-        while (unique := plain if number == 1 else f"{plain}_{number}") in owners:
-            number += 1
-        owners[unique] = name
-    return owners
-
-
-def _file_name(name: str) -> str:
-    """A server's name where it is safe as a file name, else made safe and told apart by a digest."""
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:60]
-    return safe if safe == name else f"{safe}-{sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def _load_sdk() -> Connect:

@@ -7,11 +7,10 @@ import contextvars
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCResponse, jsonrpc_message_adapter
 
@@ -19,8 +18,11 @@ from fclocal.tools.mcp.config import Command, Limits
 from fclocal.tools.mcp.connection import Ending
 from fclocal.tools.mcp.process import LineTooLong, ServerLog, ServerProcess, start_process
 
+if TYPE_CHECKING:
+    from mcp.shared._stream_protocols import ReadStream, WriteStream  # the SDK has no public name for these
+
 Item: TypeAlias = SessionMessage | Exception
-Streams: TypeAlias = tuple[ReadStream[Item], WriteStream[SessionMessage]]
+Streams: TypeAlias = "tuple[ReadStream[Item], WriteStream[SessionMessage]]"
 
 EXIT_SECONDS = 0.5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from fclocal import paths
 from fclocal.errors import DiskError
+from fclocal.escapes import visible
 from fclocal.functions import Function, Json
-from fclocal.tools.mcp.config import Command, Endpoint, ServerConfig
+from fclocal.tools.mcp.config import Command, Endpoint, ServerConfig, shown_url
 
 LOCK_SECONDS = 5.0
 
@@ -90,14 +92,28 @@ def launch_fingerprint(server: ServerConfig) -> str:
     return _sha256([server.name, judged])
 
 
-def tool_fingerprint(function: Function) -> str:
-    """SHA-256 of everything the model and the user see of a tool: name, description and schema."""
-    return _sha256([function.name, function.description, function.parameters])
+def tool_fingerprint(name: str, function: Function) -> str:
+    """SHA-256 of everything the model and the user see of a tool: its name on its server, description and schema."""
+    return _sha256([name, function.description, function.parameters])
 
 
 def fingerprint(server: ServerConfig, tools: Mapping[str, str]) -> str:
     """SHA-256 of a server with the fingerprints of its tools."""
     return _sha256([launch_fingerprint(server), sorted(tools.items())])
+
+
+def launch_lines(config: ServerConfig) -> tuple[str, ...]:
+    """What is started or asked, for the person who decides: all arguments, the names of variables and headers."""
+    match config.launch:
+        case Command() as launch:
+            lines = [f"starts {shlex.join((launch.command, *launch.args))}", f"in {launch.cwd}"]
+            if launch.env:
+                lines.append(f"gives it {', '.join(launch.env)}")
+        case Endpoint() as launch:
+            lines = [f"asks {shown_url(launch.url)}"]
+            if launch.headers:
+                lines.append(f"sends it {', '.join(launch.headers)}")
+    return tuple(visible(line).replace("\n", "\\n") for line in lines)
 
 
 def _sha256(value: Json) -> str:
