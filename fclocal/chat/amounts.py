@@ -10,6 +10,7 @@ from functools import partial
 from fclocal.chat.evidence import Evidence, Leaf, first, weakest
 from fclocal.chat.folding import spelled, stem
 from fclocal.chat.heard import Heard
+from fclocal.chat.phrases import find_exact
 from fclocal.chat.units import close, converted, factors_of, kind_of
 
 _ONE = re.compile(r"\b(?:just me|only me|by myself|alone|myself|for me|on my own)\b")
@@ -85,10 +86,20 @@ def find_expression(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence |
         (said if found else loose).extend(one for one in (found or constant,) if one)
     for name in _LETTERS.findall(lowered):
         wanted = _FUNCTIONS.get(_ALIKE.get(name, name), "")
-        loose += [asked for asked in (first(heard, partial(_any_word, wanted)),) if asked]
+        if (
+            wanted
+            and first(heard, partial(_any_word, wanted)) is None
+            and first(heard, partial(_literally, name)) is None
+        ):
+            loose += said[:1]
     if not said:
         return None
     return weakest([*said, *(one.implied for one in loose)])
+
+
+def _literally(name: str, message: Heard) -> tuple[int, int, bool] | None:
+    found = find_exact(name, message)
+    return (*found, True) if found else None
 
 
 def _said_or_percent(value: float, message: Heard) -> tuple[int, int, bool] | None:
@@ -103,6 +114,8 @@ def _said(value: float, message: Heard) -> tuple[int, int, bool] | None:
             if said.exact:
                 return said.start, said.end, True
             other = other or (said.start, said.end, False)
+    if other is None and not message.whole and (found := find_exact(f"{value:.15g}", message)):
+        return (*found, True)
     return other
 
 

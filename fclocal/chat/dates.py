@@ -35,7 +35,9 @@ _FEASTS |= {"valentines day": (2, 14), "may day": (5, 1), "april fools": (4, 1),
 _COUNT = "|".join((r"\d{1,3}", "an?", "one", "a couple of", *(word for word in SMALL if word not in ("zero", "one"))))
 _DAY = rf"(?:(?P<day>\d{{1,2}})(?:st|nd|rd|th)?|(?P<dayword>{'|'.join(sorted(_DAY_WORDS, key=len, reverse=True))}))"
 _MONTH_NAME = rf"(?P<month>{'|'.join(sorted(_MONTH, key=len, reverse=True))})\b\.?"
-_YEAR = r"(?:,?\s+(?:of\s+)?(?P<year>(?:1[89]|20)\d\d)\b)?"
+_YEAR = r"(?:,?\s+(?:of\s+)?(?:(?P<year>(?:1[89]|20)\d\d)|'?(?P<short>[0-4]\d))\b(?!:))?"
+_MONTH_WORD = re.compile(rf"(?<![^\W\d_]){_MONTH_NAME}")
+NEAR = 24
 _ISO = re.compile(r"(?<!\d)(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})(?!\d)")
 _NUMERIC = re.compile(r"(?<![\d.])(?P<first>\d{1,2})([./-])\s?(?P<second>\d{1,2})\2\s?(?P<year>\d{4}|\d{2})(?!\d)")
 _SHORT = re.compile(r"(?<![\d./])(?P<first>\d{1,2})([./])\s?(?P<second>\d{1,2})\2?(?![\d/])")
@@ -97,13 +99,17 @@ def _written(folded: str, today: date) -> Iterator[SaidDate]:
     for match in _NUMERIC.finditer(folded):
         year = match["year"] if len(match["year"]) == 4 else f"20{match['year']}"
         yield from _said(match, _orders(year, match["first"], match["second"]))
-    for pattern in (_DAY_MONTH, _MONTH_DAY, _CJK_DATE):
-        for match in pattern.finditer(folded):
-            yield from _day_of_month(match, today, back=back)
+    months = list(_MONTH_WORD.finditer(folded))
+    for match in (
+        *_beside(_DAY_MONTH, months, folded),
+        *_beside(_MONTH_DAY, months, folded),
+        *_CJK_DATE.finditer(folded),
+    ):
+        yield from _day_of_month(match, today, back=back)
     for match in _SHORT.finditer(folded):
         days = [*_any_year(today, match["second"], match["first"], back=back)]
         yield from _said(match, [*days, *_any_year(today, match["first"], match["second"], back=back)], exact=False)
-    for match in _MONTH_YEAR.finditer(folded):
+    for match in _beside(_MONTH_YEAR, months, folded):
         month = _MONTH[match["month"]]
         if match["year"]:
             yield from _said(match, [_day(match["year"], month, 1)], exact=False)
@@ -112,6 +118,16 @@ def _written(folded: str, today: date) -> Iterator[SaidDate]:
     for pattern in (_ALONE, _DIGIT_ORDINAL):
         for match in pattern.finditer(folded):
             yield from _said(match, _next_two(today, _number_of_day(match)), exact=False)
+
+
+def _beside(pattern: re.Pattern[str], months: Sequence[re.Match[str]], folded: str) -> Iterator[re.Match[str]]:
+    """The matches of a slow pattern around the names of months."""
+    end = 0
+    for month in months:
+        found = pattern.search(folded, max(end, month.start() - NEAR), month.end() + NEAR)
+        if found and found.start() <= month.start() < found.end():
+            end = found.end()
+            yield found
 
 
 def _next_two(today: date, day: int) -> list[date]:
@@ -128,7 +144,10 @@ def _day_of_month(match: re.Match[str], today: date, *, back: bool) -> Iterator[
     if match["year"]:
         yield from _said(match, [_day(match["year"], number, day)])
         return
-    yield from _said(match, list(_any_year(today, number, day, back=back)), exact=False)
+    days = list(_any_year(today, number, day, back=back))
+    if match.groupdict().get("short"):
+        days.append(_day(f"20{match['short']}", number, day))
+    yield from _said(match, days, exact=False)
 
 
 def _number_of_day(match: re.Match[str]) -> int:

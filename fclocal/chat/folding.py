@@ -15,6 +15,10 @@ def spelled(text: str) -> tuple[str, ...]:
 
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+MAX_EXPANDED = 100_000
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "ø": "oe"})
+LETTERS = re.compile(r"[^\W_]+")
+NO_LETTER = re.compile(r"[\W_]+")
 _SPECIAL = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u02bc\u2032\u00b4`", "'"),
@@ -42,6 +46,16 @@ _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-
 def fold(text: str) -> str:
     """`text` without case and diacritics, with plain quotes and dashes."""
     return text.lower() if text.isascii() else "".join(map(_fold_char, text))
+
+
+def spelled_out(text: str) -> str:
+    """`text` with its umlauts as two letters."""
+    return text.translate(_UMLAUTS)
+
+
+def unlauted(text: str) -> str:
+    """Folded text in which ae, oe and ue are as a fold leaves the umlauts."""
+    return text.replace("ae", "a").replace("oe", "o").replace("ue", "u")
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -98,6 +112,8 @@ def fold_with_offsets(raw: str) -> tuple[str, Sequence[int] | None]:
     if raw.isascii():
         return raw.lower(), None
     table = {char: _fold_char(char) for char in set(raw)}
+    if len(raw) > MAX_EXPANDED:
+        table = {char: folded if len(folded) == 1 else char for char, folded in table.items()}
     if all(len(folded) == 1 for folded in table.values()):
         return raw.translate({ord(char): folded for char, folded in table.items()}), None
     folded = [table[char] for char in raw]

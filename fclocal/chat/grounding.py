@@ -14,7 +14,7 @@ from fclocal.chat.amounts import find_number
 from fclocal.chat.choices import find_choice, find_flag
 from fclocal.chat.evidence import Evidence, Leaf, flat_texts
 from fclocal.chat.heard import Heard, hear
-from fclocal.chat.questions import alternatives, choices, coerce, question
+from fclocal.chat.questions import alternatives, choices, coerce, question, resolved
 from fclocal.chat.wording import find_text
 from fclocal.events import Origin, Source
 from fclocal.functions import Function, Json, JsonObject
@@ -48,7 +48,7 @@ def ground(
     for name, value in call.arguments.items():
         schema = function.properties.get(name)
         beside = tuple(text for other, some in texts if other != name or not isinstance(value, str) for text in some)
-        leaf = Leaf(name, schema if isinstance(schema, Mapping) else {}, function, beside[:20])
+        leaf = Leaf(name, resolved(schema, function.parameters), function, beside[:20])
         found[name] = replace(_origin(value, leaf, heard), probability=probabilities.get(name))
     return found
 
@@ -77,17 +77,18 @@ def _leaves(value: Json, leaf: Leaf, depth: int) -> Iterator[_Place]:
     """The plain values inside `value`, each with its own schema."""
     if depth and isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _leaves(item, replace(leaf, name=key, schema=_inner(leaf.schema, key)), depth - 1)
+            yield from _leaves(item, replace(leaf, name=key, schema=_inner(leaf, key)), depth - 1)
     elif depth and isinstance(value, Sequence) and not isinstance(value, str) and value:
         for number, item in enumerate(value):
-            yield from _leaves(item, replace(leaf, schema=_inner(leaf.schema, number)), depth - 1)
+            yield from _leaves(item, replace(leaf, schema=_inner(leaf, number)), depth - 1)
     else:
         yield _Place(value, leaf)
 
 
-def _inner(schema: JsonObject, key: str | int) -> JsonObject:
+def _inner(leaf: Leaf, key: str | int) -> JsonObject:
     """The schema of one member or item, as far as it can be told without the value."""
-    for candidate in (schema, *alternatives(schema)):
+    root = leaf.function.parameters
+    for candidate in (leaf.schema, *(resolved(option, root) for option in alternatives(leaf.schema))):
         if isinstance(key, str):
             listed = candidate.get("properties")
             found = listed.get(key) if isinstance(listed, Mapping) else None
@@ -97,6 +98,7 @@ def _inner(schema: JsonObject, key: str | int) -> JsonObject:
             known = isinstance(first, Sequence) and not isinstance(first, str) and key < len(first)
             found = first[key] if known and isinstance(first, Sequence) else candidate.get("items")
         if isinstance(found, Mapping):
+            found = resolved(found, root)
             described = candidate.get("description")
             return found if isinstance(key, str) or "description" in found else {**found, "description": described}
     return {}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import islice
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from fclocal.chat.dates import SaidDate, explicit_dates, said_dates
-from fclocal.chat.folding import WORD, fold, fold_with_offsets, singular, stem
+from fclocal.chat.folding import LETTERS, NO_LETTER, WORD, fold, fold_with_offsets, singular, stem
 from fclocal.chat.numbers import Said, said_numbers
 from fclocal.chat.times import SaidTime, said_times
 from fclocal.chat.units import Quantity, quantities
@@ -19,9 +19,10 @@ from fclocal.messages import AssistantMessage, FunctionResult, Message, SystemMe
 
 Side: TypeAlias = Literal["user", "result", "agreed", "reply"]
 
-MAX_INDEXED = 40_000
-MIN_INDEXED = 1_000
-MAX_INDEXED_IN_ALL = 200_000
+MAX_INDEXED = 10_000
+MIN_INDEXED = 500
+MAX_INDEXED_IN_ALL = 60_000
+MAX_NUMBERS = 2_000
 MAX_BASES = 3
 MAX_BASE_MESSAGES = 40
 MAX_BASE_TEXT = 2_000
@@ -34,8 +35,7 @@ _AGREES = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One folded word and its place in the folded text."""
 
     text: str
@@ -72,8 +72,11 @@ class Heard:
     @cached_property
     def words(self) -> tuple[Word, ...]:
         """The words in their order."""
-        found = ((start, match) for start, part in self._windows for match in WORD.finditer(part))
-        return tuple(Word(match.group(), start + match.start(), start + match.end()) for start, match in found)
+        return tuple(
+            Word(match.group(), start + match.start(), start + match.end())
+            for start, part in self._windows
+            for match in WORD.finditer(part)
+        )
 
     @cached_property
     def positions(self) -> dict[str, list[int]]:
@@ -94,12 +97,14 @@ class Heard:
     @cached_property
     def numbers(self) -> tuple[Said, ...]:
         """The numbers, in digits and in words."""
-        return tuple(said for start, part in self._windows for said in said_numbers(part, offset=start))
+        found = (said for start, part in self._windows for said in said_numbers(part, offset=start))
+        return tuple(islice(found, MAX_NUMBERS))
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """The numbers with units."""
-        return tuple(quantities(self.text, self.numbers))
+        ends = [(start, start + len(part)) for start, part in self._windows]
+        return tuple(quantities(self.text, self.numbers, ends))
 
     @cached_property
     def dates(self) -> tuple[SaidDate, ...]:
@@ -121,10 +126,24 @@ class Heard:
         )
 
     @cached_property
-    def squashed(self) -> tuple[str, tuple[int, ...]]:
-        """The letters and digits alone, and the place of each in `text`."""
-        places = tuple(at for start, part in self._windows for at, char in enumerate(part, start) if char.isalnum())
-        return "".join(map(self.text.__getitem__, places)), places
+    def squashed(self) -> str:
+        """The letters and digits alone."""
+        return "".join(NO_LETTER.sub("", part) for _, part in self._windows)
+
+    @cached_property
+    def squashed_places(self) -> tuple[int, ...]:
+        """The place in `text` of each character of `squashed`."""
+        return tuple(
+            start + at
+            for start, part in self._windows
+            for match in LETTERS.finditer(part)
+            for at in range(match.start(), match.end())
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the text is read word by word."""
+        return len(self.text) <= 2 * self.limit
 
     def passage(self, start: int, end: int) -> Passage:
         """The original words of a stretch of the folded text."""
@@ -135,7 +154,7 @@ class Heard:
     @cached_property
     def _windows(self) -> tuple[tuple[int, str], ...]:
         """The parts of the text that are read word by word, each with its place."""
-        if len(self.text) <= 2 * self.limit:
+        if self.whole:
             return ((0, self.text),)
         last = len(self.text) - self.limit
         return ((0, self.text[: self.limit]), (last, self.text[last:]))

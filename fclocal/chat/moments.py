@@ -17,13 +17,16 @@ _MOMENT = re.compile(r"(?P<date>\d{4}-\d{2}-\d{2})(?:[t ]\s?(?P<time>\d{2}:\d{2}
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _DURATION = re.compile(r"p(?:(\d+)w)?(?:(\d+)d)?(?:t(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)?")
 _DAY_SECONDS = 86_400
+MAX_WRITTEN = 40
+MAX_DAYS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a value says of the calendar and the clock: a day, minutes after midnight, or seconds of length."""
+    """What a value says of the calendar and the clock: a day (or two, where day and month may be swapped), minutes
+    after midnight, or seconds of length."""
 
-    day: date | None = None
+    days: frozenset[date] = frozenset()
     minutes: int | None = None
     seconds: int | None = None
     month: bool = False
@@ -35,20 +38,21 @@ def parse_moment(text: str) -> Moment | None:
     if match := _MOMENT.fullmatch(folded):
         minutes = parse_time(match["time"]) if match["time"] else None
         day = _iso(match["date"])
-        return None if day is None or (match["time"] and minutes is None) else Moment(day, minutes)
+        return None if day is None or (match["time"] and minutes is None) else Moment(frozenset({day}), minutes)
     if (minutes := parse_time(folded)) is not None:
         return Moment(minutes=minutes)
     if match := _MONTH.fullmatch(folded):
         day = _iso(f"{folded}-01")
-        return Moment(day, month=True) if day else None
+        return Moment(frozenset({day}), month=True) if day else None
     match = _DURATION.fullmatch(folded) if len(folded) > 2 else None
     if match:
         weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         return Moment(seconds=weeks * 7 * _DAY_SECONDS + days * _DAY_SECONDS + hours * 3600 + minutes * 60 + seconds)
-    written = [said for said in said_dates(folded, date(2000, 1, 1)) if said.exact and len(said.days) == 1]
-    if len(written) == 1 and written[0].start == 0 and written[0].end == len(folded):
-        return Moment(next(iter(written[0].days)))
-    return None
+    if not folded[-1:].isdecimal() or len(folded) > MAX_WRITTEN:
+        return None
+    written = [said for said in said_dates(folded, date(2000, 1, 1)) if said.exact]
+    whole = len(written) == 1 and written[0].start == 0 and written[0].end == len(folded)
+    return Moment(written[0].days) if whole else None
 
 
 def find_moment(moment: Moment, heard: Sequence[Heard]) -> Evidence | None:
@@ -56,9 +60,9 @@ def find_moment(moment: Moment, heard: Sequence[Heard]) -> Evidence | None:
     if moment.seconds is not None:
         seconds = moment.seconds
         return first(heard, lambda message: _duration(seconds, message))
-    if moment.day is None:
+    if not moment.days:
         return _clock(moment.minutes or 0, heard)
-    day = _calendar(moment.day, heard, month=moment.month)
+    day = _calendar(moment.days, heard, month=moment.month)
     if day is None or moment.minutes is None:
         return day
     clock = _clock(moment.minutes, heard)
@@ -67,29 +71,29 @@ def find_moment(moment: Moment, heard: Sequence[Heard]) -> Evidence | None:
     return weakest([day, clock])
 
 
-def _calendar(day: date, heard: Sequence[Heard], *, month: bool) -> Evidence | None:
+def _calendar(days: frozenset[date], heard: Sequence[Heard], *, month: bool) -> Evidence | None:
     def said(message: Heard) -> tuple[int, int, bool] | None:
         other = None
         for found in message.dates:
-            if day in found.days or (
-                month and any((one.year, one.month) == (day.year, day.month) for one in found.days)
-            ):
+            if found.days & days or (month and any(one.replace(day=1) in days for one in found.days)):
                 if found.exact:
                     return found.start, found.end, True
                 other = other or (found.start, found.end, False)
         return other
 
-    return first(heard, said) or _sum_of_days(day, heard)
+    return first(heard, said) or _sum_of_days(days, heard)
 
 
-def _sum_of_days(day: date, heard: Sequence[Heard]) -> Evidence | None:
+def _sum_of_days(days: frozenset[date], heard: Sequence[Heard]) -> Evidence | None:
     """A date that was said and a length that was said after it, "from 1 August for a week"."""
     starts = {one for message in heard for found in message.dates[:20] for one in found.days}
 
     def length(message: Heard) -> tuple[int, int, bool] | None:
         for quantity in message.quantities:
-            days = quantity.amount / _DAY_SECONDS
-            if quantity.kind == "time" and 1 <= days < 1000 and day - timedelta(days=round(days)) in starts:
+            count = quantity.amount / _DAY_SECONDS
+            if quantity.kind != "time" or not 1 <= count < MAX_DAYS:
+                continue
+            if any(day - timedelta(days=round(count)) in starts for day in days if day.year > 5):
                 return quantity.start, quantity.end, False
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 _SMALL += " seventeen eighteen nineteen"
@@ -20,6 +20,7 @@ ORDINALS |= {word[:-1] + "ieth": value for word, value in SMALL.items() if value
 TIMES = {"once": 1, "single": 1, "solo": 1, "twice": 2, "double": 2, "pair": 2, "couple": 2, "both": 2, "thrice": 3}
 TIMES |= {"triple": 3, "fortnight": 14}
 FRACTIONS = {"half": 1 / 2, "halves": 1 / 2, "third": 1 / 3, "thirds": 1 / 3, "quarter": 1 / 4, "quarters": 1 / 4}
+FRACTIONS |= {"hundredth": 1 / 100, "hundredths": 1 / 100, "thousandth": 1 / 1000, "thousandths": 1 / 1000}
 FRACTIONS |= {"fifths": 1 / 5, "eighths": 1 / 8, "tenth": 1 / 10, "tenths": 1 / 10}
 _NUMBER_WORDS = frozenset((*SMALL, *SCALES, *ORDINALS, *TIMES, *FRACTIONS, "minus", "negative", "a", "an"))
 _SUFFIXES = {"k": 10**3, "m": 10**6, "mn": 10**6, "mio": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
@@ -34,10 +35,15 @@ _TOKEN = re.compile(
     r"|(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)"
 )
 _SPACED = re.compile(r"(?<![\w.,])\d{1,3}(?: \d{3})+(?![\w,]|\.\d)")
+_RAISED = re.compile(r"(?<![\w.])(\d{1,4})\s?(?:\^|\*\*)\s?(\d{1,2})(?![\w.])")
 _ENGLISH = re.compile(r"\d{1,3}(?:[,'_]\d{3})+(?:\.\d+)?")
 _CONTINENTAL = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}")
 _DECIMAL = re.compile(r"(\d*)[.,](\d+)")
 _JOINTS = frozenset((" ", "-", "  ", "\n", "\t"))
+_JOINT = re.compile(r" {1,2}|[-\n\t]")
+_BY_LENGTH = "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True))
+_START = re.compile(rf"(?<![\w.])\.?\d|(?<=[^\W\d_])\d|(?<![^\W_])(?:{_BY_LENGTH})(?![^\W_])")
+MAX_TOKENS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +71,31 @@ class _Token:
 
 def said_numbers(folded: str, *, offset: int = 0) -> Iterator[Said]:
     """Every number in `folded`, each reading of it; places are counted from `offset`."""
-    tokens = [_token(match) for match in _TOKEN.finditer(folded)]
     at = 0
-    while at < len(tokens):
-        if tokens[at].value is None and tokens[at].word not in _NUMBER_WORDS:
-            at += 1
+    while start := _START.search(folded, at):
+        tokens = _tokens(folded, start.start())
+        if not tokens:
+            at = start.end()
             continue
-        found, after = _Phrase(tokens, at, folded).read()
+        found, after = _Phrase(tokens, 0, folded).read()
         for said in found:
             yield Said(said.value, said.start + offset, said.end + offset, said.exact)
-        at = max(after, at + 1)
+        at = max(start.end(), tokens[max(after, 1) - 1].end)
     for match in _SPACED.finditer(folded):
         yield Said(int(match.group().replace(" ", "")), match.start() + offset, match.end() + offset)
+    for match in _RAISED.finditer(folded):
+        yield Said(int(match[1]) ** int(match[2]), match.start() + offset, match.end() + offset, exact=False)
+
+
+def _tokens(folded: str, start: int) -> list[_Token]:
+    """The words and numbers from `start` on that only blanks and hyphens divide, at most MAX_TOKENS."""
+    found: list[_Token] = []
+    match = _TOKEN.match(folded, start)
+    while match and len(found) < MAX_TOKENS:
+        found.append(_token(match))
+        joint = _JOINT.match(folded, found[-1].end)
+        match = _TOKEN.match(folded, joint.end()) if joint else None
+    return found
 
 
 def parse_number(folded: str) -> int | float | None:
@@ -130,6 +149,13 @@ def _number(text: str) -> int | float:
     return whole(float(text)) if "." in text else int(text[:MAX_DIGITS])
 
 
+def _scaled(found: list[Said], value: int | float, letters: str) -> list[Said]:
+    """The readings with and without the letter behind the digits: "5k" is rather 5000, "5m" rather 5."""
+    likely = letters[:1] == "k" or letters in ("mn", "mi", "bn")
+    plain = [replace(said, exact=said.exact and not likely) for said in found]
+    return [*plain, Said(value, found[0].start, found[0].end + 1, exact=likely)]
+
+
 class _Phrase:
     """Reads the number that begins at one token."""
 
@@ -162,7 +188,7 @@ class _Phrase:
             numbers = token.others if after == self._first + 1 else (*token.others, *filter(None, (token.value,)))
             found += (Said(sign * other, token.start, token.end, exact=False) for other in numbers)
             if token.scaled is not None:
-                found.append(Said(sign * token.scaled, token.start, token.end + 1))
+                found = _scaled(found, sign * token.scaled, self._folded[token.end :].lstrip()[:2])
         return found, after
 
     def _prefixed(self, first: _Token) -> tuple[list[Said], int]:
@@ -240,6 +266,7 @@ class _Phrase:
         if word in FRACTIONS and counted:
             self._take((current or 1) * FRACTIONS[word])
         elif word in ORDINALS and (current is None or current % 10 == 0):
+            self._readings += [current] if current else []
             self._take((current or 0) + ORDINALS[word])
             self._readings += [FRACTIONS[word]] if word in FRACTIONS and current is None else []
         elif current is None and not self._total:
@@ -268,6 +295,7 @@ class _Phrase:
                 return True
         fraction = self._fraction(after)
         if fraction and fraction[0] < 1:
+            self._readings.append(whole(self._total * (1 + fraction[0]) or (self._current or 0) * (1 + fraction[0])))
             self._current = (self._current or 0) + fraction[0]
             self._here = fraction[1]
         return False

@@ -19,7 +19,7 @@ def find_exact(folded: str, message: Heard) -> tuple[int, int] | None:
     at = text.find(folded)
     while at >= 0:
         end = at + len(folded)
-        if not _continues(text, at - 1, folded[0]) and not _continues(text, end, folded[-1]):
+        if not _continues(text, at - 1, -1) and not _continues(text, end, 1):
             return at, end
         at = text.find(folded, at + 1)
     return None
@@ -63,11 +63,12 @@ def find_near(words: Sequence[str], message: Heard) -> tuple[int, int] | None:
 
 def find_squashed(letters: str, message: Heard) -> tuple[int, int] | None:
     """The first place of `letters` when everything but letters and digits is left out of the message."""
-    text, places = message.squashed
+    text = message.squashed
     at = text.find(letters)
     while at >= 0 and letters:
+        places = message.squashed_places
         start, end = places[at], places[at + len(letters) - 1] + 1
-        if not _continues(message.text, start - 1, letters[0]) and not _continues(message.text, end, letters[-1]):
+        if not _continues(message.text, start - 1, -1) and not _continues(message.text, end, 1):
             return start, end
         at = text.find(letters, at + 1)
     return None
@@ -79,7 +80,8 @@ def find_typo(word: str, message: Heard) -> tuple[int, int] | None:
         return None
     most = 2 if len(word) >= 10 else 1
     for said in message.words[:MAX_TYPO_WORDS]:
-        if said.text[0] == word[0] and abs(len(said.text) - len(word)) <= most and slips(said.text, word, most) <= most:
+        text = said.text
+        if text[0] == word[0] and abs(len(text) - len(word)) <= most and slips(text, word, most) <= most:
             return said.start, said.end
     return None
 
@@ -101,8 +103,11 @@ def slips(one: str, other: str, most: int) -> int:
     return row[-1]
 
 
-def _continues(text: str, at: int, edge: str) -> bool:
-    """Whether the character at `at` goes on the word or number that ends in `edge`."""
-    if not (0 <= at < len(text)) or not edge.isalnum() or not text[at].isalnum():
+def _continues(text: str, at: int, step: int) -> bool:
+    """Whether the character at `at`, `step` outside of what was found, goes on its word or number."""
+    if not 0 <= at < len(text):
         return False
-    return text[at].isascii() or edge.isascii()
+    edge, outside = text[at - step], text[at]
+    if edge.isdigit() and outside in ".,":
+        return text[max(at + step, 0) : at + step + 1].isdigit()
+    return edge.isalnum() and outside.isalnum() and (outside.isascii() or edge.isascii())

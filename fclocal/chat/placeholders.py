@@ -12,7 +12,7 @@ _WORDS = frozenset(
     string str text value name number integer int float object array list date unknown none null nil n/a na tbd tba tbc
     todo undefined unspecified empty missing placeholder example sample test dummy default foo bar baz qux xxx abc user
     username anytown city example.com recipient subject body content description title message file filename path
-    yyyy-mm-dd dd.mm.yyyy mm/dd/yyyy hh:mm 1234567890 0000000000 any all password
+    reminder event alarm timer yyyy-mm-dd dd.mm.yyyy mm/dd/yyyy hh:mm 1234567890 0000000000 any all password
     """)
 )
 _PHRASES = re.compile(
@@ -25,6 +25,7 @@ _SHAPES = re.compile(
     r"|(?:example|test)[ _-]?\w{0,20}|.*\b(?:placeholder|goes here|your[_ ]\w+)\b.*"
     r"|x{3,}|\.{2,}|[-_?*.# ]*|0+|(.)\1{4,}"
 )
+_FIELDS = frozenset(map(stem, spelled("column columns field fields key keys attribute property properties header")))
 _EXAMPLE_HOST = re.compile(
     r"(?:.*[@/.])?(?:example|test|domain|yourdomain|company|email|sample)\.(?:com|org|net|test)(?:/.*)?"
 )
@@ -33,6 +34,8 @@ _EXAMPLE_HOST = re.compile(
 def is_placeholder(text: str, leaf: Leaf) -> bool:
     """Whether `text` stands for a value that nobody gave, judged by itself and the argument's name."""
     folded = " ".join(fold(text).split())
+    if leaf.about & _FIELDS:
+        return bool(_SHAPES.fullmatch(folded))
     if folded in _WORDS or _PHRASES.fullmatch(folded) or _SHAPES.fullmatch(folded):
         return True
     said = tuple(map(stem, words_of(text)))

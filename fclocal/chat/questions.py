@@ -13,6 +13,7 @@ from fclocal.grammar.check import Problem, check, parse_value
 
 MAX_CHOICES = 12
 MAX_DESCRIPTION = 300
+MAX_REFERENCES = 8
 _YES = frozenset(["yes", "y", "true", "on", "yeah", "yep", "sure", "ok", "okay", "ja", "si", "oui", "1"])
 _NO = frozenset(["no", "n", "false", "off", "nope", "nah", "nein", "non", "0"])
 _NOTHING = frozenset(("null", "none", "nothing", "-"))
@@ -22,8 +23,7 @@ _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 
 def question(function: Function, argument: str) -> str:
     """One question that asks for exactly `argument` of `function`, from its description and schema."""
-    found = function.properties.get(argument)
-    schema = found if isinstance(found, Mapping) else {}
+    schema = resolved(function.properties.get(argument), function.parameters)
     name = readable(argument)
     described = _sentence(schema.get("description") or schema.get("title"))
     if described.endswith("?") or (_ASKS.match(described) and "," not in described):
@@ -66,13 +66,29 @@ def types_of(schema: JsonObject) -> tuple[str, ...]:
 
 
 def alternatives(schema: JsonObject) -> tuple[JsonObject, ...]:
-    """The schemas of anyOf and oneOf; empty when there are none."""
+    """The schemas of anyOf, oneOf and allOf; empty when there are none."""
     found = []
-    for keyword in ("anyOf", "oneOf"):
+    for keyword in ("anyOf", "oneOf", "allOf"):
         listed = schema.get(keyword)
         if isinstance(listed, Sequence) and not isinstance(listed, str):
             found += [option for option in listed if isinstance(option, Mapping)]
     return tuple(found)
+
+
+def resolved(schema: Json, root: JsonObject) -> JsonObject:
+    """`schema` with its reference into `root` followed, its own keywords first; empty for what is no schema."""
+    found = schema if isinstance(schema, Mapping) else {}
+    for _ in range(MAX_REFERENCES):
+        reference = found.get("$ref")
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            break
+        target: Json = root
+        for part in filter(None, reference[1:].split("/")):
+            step = part.replace("~1", "/").replace("~0", "~")
+            target = target.get(step) if isinstance(target, Mapping) else None
+        own = {key: value for key, value in found.items() if key != "$ref"}
+        found = {**(target if isinstance(target, Mapping) else {}), **own}
+    return found
 
 
 def choices(schema: JsonObject) -> tuple[Json, ...] | None:

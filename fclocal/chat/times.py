@@ -31,6 +31,10 @@ _PAST = re.compile(
     rf"|(?P<digits>\d{{1,2}})\s+(?:minutes\s+)?(?P<way2>past))\s+{_HOUR}\b{_HALF_DAY}"
 )
 _HALF_HOUR = re.compile(rf"\bhalf\s+{_HOUR}\b{_HALF_DAY}")
+_MILITARY = re.compile(
+    r"\b(?:at|by|until|till|from|to)\s+(?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d)(?![\w:])"
+    r"|(?<![\w.,])(?P<hour2>[01]?\d|2[0-4])\s?(?:h|uhr)(?!\w)"
+)
 _NAMED = re.compile(r"\b(noon|midday|midnight)\b")
 _VALUE = re.compile(
     r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::[0-5]\d(?:\.\d+)?)?"
@@ -75,6 +79,8 @@ def _readings(folded: str) -> Iterator[SaidTime]:
         yield SaidTime(found.minutes | earlier, found.start, found.end, False)
     for match in _RANGE_HALF.finditer(folded):
         yield _first_of_range(match)
+    for match in _MILITARY.finditer(folded):
+        yield _read(match, int(match["hour"] or match["hour2"]) * 60 + int(match["minute"] or 0), exact=False)
     for match in _WITH_HALF.finditer(folded):
         yield _read(match, _hour(match) * 60, exact=bool(match["half"]))
     for match in _BARE.finditer(folded):

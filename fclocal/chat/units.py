@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from fclocal.chat.numbers import Said
 
@@ -240,8 +240,13 @@ def says_alias(folded: str, name: str) -> tuple[int, int] | None:
     return match.span() if match else None
 
 
-def quantities(folded: str, numbers: Sequence[Said]) -> Iterator[Quantity]:
-    """Amounts with units in `folded`: "5 km", "half an hour", "a week", "1 h 20 min" (also as one sum)."""
+def quantities(
+    folded: str, numbers: Sequence[Said], within: Sequence[tuple[int, int]] | None = None
+) -> Iterator[Quantity]:
+    """Amounts with units in `folded`: "5 km", "half an hour", "a week", "1 h 20 min" (also as one sum).
+
+    `within` are the stretches to look at beside the numbers; None is the whole text.
+    """
     found: list[Quantity] = []
     for said in numbers:
         if not said.exact and not folded[said.start].isdigit():
@@ -252,7 +257,8 @@ def quantities(folded: str, numbers: Sequence[Said]) -> Iterator[Quantity]:
             kind, factor = _FACTORS[unit.group()]
             found.append(Quantity(kind, said.value * factor, said.start, unit.end()))
     counted = [(quantity.start, quantity.end) for quantity in found]
-    for one in _ONE_UNIT.finditer(folded):
+    stretches = within if within is not None else ((0, len(folded)),)
+    for one in chain.from_iterable(_ONE_UNIT.finditer(folded, *stretch) for stretch in stretches):
         if any(start <= one.start() < end for start, end in counted):
             continue
         kind, factor = _FACTORS[one.group(1)]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from fclocal.chat.amounts import find_expression, find_number, is_expression
 from fclocal.chat.evidence import Evidence, Leaf, first, stronger
-from fclocal.chat.folding import fold, has_cjk, stem, words_of
+from fclocal.chat.folding import fold, has_cjk, spelled_out, stem, unlauted, words_of
 from fclocal.chat.heard import Heard
 from fclocal.chat.moments import find_moment, parse_moment
 from fclocal.chat.numbers import SMALL, parse_number, said_numbers
@@ -24,6 +24,9 @@ _URL = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?(.+?)/?")
 _CODE = re.compile(r"\S*[\d/\\._@#:+-]\S*")
 _FILE = re.compile(r"(?P<stem>[\w -]+)\.(?P<ending>\w{1,5})")
 _MAKES = frozenset(("sav", "save", "creat", "writ", "export", "store", "add", "new", "output", "target", "download"))
+_ZONE = re.compile(
+    r"(?i)(?:africa|america|antarctica|asia|atlantic|australia|europe|indian|pacific|us|canada|etc)(?:/[a-z_+\-\d]+)+"
+)
 _QUOTED = re.compile(r"[\"']([^\"']{1,200})[\"']|`([^`]{1,200})`")
 _PLACE = frozenset(
     map(stem, ("city", "location", "place", "town", "address", "region", "country", "destination", "origin", "airport"))
@@ -76,12 +79,16 @@ def _phrase(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
     folded = " ".join(fold(text).split())
     words = words_of(text)
     plain = folded.strip(".!?,;: ")
+    by_words = len(text) <= MAX_PHRASE and (" " in plain or not re.search(r"\d", plain))
+    others = {" ".join(fold(spelled_out(text)).split()), unlauted(folded)} - {folded}
 
     def matcher(message: Heard) -> tuple[int, int, bool] | None:
         found = find_exact(folded, message) or find_exact(plain, message)
+        for other in others if found is None else ():
+            found = found or find_exact(other, message)
         if found is None and has_cjk(text):
             found = find_inside(folded, message)
-        if found is None and len(text) <= MAX_PHRASE and (len(words) > 1 or plain.isalpha()):
+        if found is None and by_words:
             found = find_words(words, message)
         return (*found, True) if found else None
 
@@ -166,9 +173,9 @@ def _code(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
 
 def find_squashed_tail(digits: str, message: Heard) -> tuple[int, int] | None:
     """The last digits of a telephone number whose country code was left out."""
-    text, places = message.squashed
-    at = text.find(digits)
-    return (places[at], places[at + len(digits) - 1] + 1) if at >= 0 else None
+    at = message.squashed.find(digits)
+    places = message.squashed_places if at >= 0 else ()
+    return (places[at], places[at + len(digits) - 1] + 1) if places else None
 
 
 def _address(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
@@ -204,7 +211,7 @@ def _all_exact(parts: Sequence[str], message: Heard) -> tuple[int, int, bool] | 
 
 def _zone(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
     """A time zone by the place it is named after, or by its country."""
-    if "/" not in text:
+    if not _ZONE.fullmatch(text):
         return None
     places = zone_places(text)
     return first(
