@@ -204,3 +204,16 @@ async def test_closing_does_not_wait_for_a_server_that_starts_for_ever(tmp_path:
 
 async def _listed(servers: McpServers) -> int:
     return len(await servers.list())
+
+
+async def test_every_call_that_waits_for_a_server_is_told_of_its_death(tmp_path: Path) -> None:
+    async with servers_of(tmp_path, limits=replace(SHORT, call=30), here=hostile("stuck")) as servers:
+        await servers.list()
+        waiting = [asyncio.create_task(call(servers, "here__act")) for _ in range(8)]
+        await asyncio.sleep(0)
+        psutil.Process().children()[0].kill()
+        async with asyncio.timeout(10):
+            results = await asyncio.gather(*waiting)
+        assert not any(result.ok for result in results)
+        assert all("signal 9" in result.content and "unknown" in result.content for result in results)
+        assert len(await servers.list()) == 1
