@@ -44,6 +44,7 @@ _SHORT = re.compile(r"(?<![\d./])(?P<first>\d{1,2})([./])\s?(?P<second>\d{1,2})\
 _DAY_MONTH = re.compile(rf"\b{_DAY}(?:\s+day)?\s*(?:of\s+|-)?{_MONTH_NAME}{_YEAR}")
 _MONTH_DAY = re.compile(rf"\b{_MONTH_NAME}\s*(?:the\s+)?{_DAY}(?![\w:]){_YEAR}")
 _MONTH_YEAR = re.compile(rf"(?:\b(?:in|of|this|next|last|by|until|for)\s+)?\b{_MONTH_NAME}{_YEAR}")
+_MONTH_END = re.compile(rf"\b(?P<part>end|start|beginning|middle|mid)(?:\s+of)?[\s-]+{_MONTH_NAME}")
 _ALONE = re.compile(rf"\bthe\s+{_DAY}\b(?!\s*(?:of\s+)?(?:{'|'.join(_MONTH)})\b)")
 _DIGIT_ORDINAL = re.compile(r"(?<!\w)(?P<day>\d{1,2})(?:st|nd|rd|th)\b")
 _NAMED = re.compile("|".join(rf"\b{word}\b" for word in sorted((*_RELATIVE, *_FEASTS), key=len, reverse=True)))
@@ -57,7 +58,10 @@ _OFFSET = re.compile(
     rf"|\b(?P<count2>{_COUNT})\s+(?P<unit2>day|week|month|year|fortnight)s?\s+"
     r"(?P<way>from\s+(?:now|today|tomorrow)|later|ago|hence)\b"
 )
-_LOOKS_BACK = re.compile(r"\b(?:last|was|were|did|had|since|ago|born|previous)\b")
+_LOOKS_BACK = re.compile(
+    r"\b(?:last|was|were|did|had|since|ago|born|previous|paid|bought|spent|went|ran|ate|took|got|made|sold|swam|slept"
+    r"|(?:walk|work|visit|order|receiv|play|cycl|jogg|finish|start|happen|miss|call|arriv|return|train|watch|bik|us)ed)\b"
+)
 _CJK_DATE = re.compile(r"(?:(?P<year>\d{4})\s?[年년]\s?)?(?P<month>\d{1,2})\s?[月월]\s?(?P<day>\d{1,2})\s?[日号號일]")
 
 
@@ -77,9 +81,8 @@ def said_dates(folded: str, today: date) -> Iterator[SaidDate]:
     A day without a year is the next one, or one that just passed; a year ago only where the words look back.
     """
     taken: list[tuple[int, int]] = []
-    for said in chain(
-        _written(folded, today), _named(folded, today), _offsets(folded, today), _weekdays(folded, today)
-    ):
+    forms = (_full, _in_months, _days, _named, _offsets, _weekdays)
+    for said in chain.from_iterable(form(folded, today) for form in forms):
         if not any(start < said.end and said.start < end for start, end in taken):
             taken.append((said.start, said.end))
             yield said
@@ -92,32 +95,50 @@ def explicit_dates(folded: str) -> Iterator[date]:
             yield day
 
 
-def _written(folded: str, today: date) -> Iterator[SaidDate]:
-    back = _LOOKS_BACK.search(folded) is not None
+def _full(folded: str, today: date) -> Iterator[SaidDate]:
+    """Dates in digits with their year."""
     for match in _ISO.finditer(folded):
         yield from _said(match, [_day(match["year"], match["month"], match["day"])])
     for match in _NUMERIC.finditer(folded):
         year = match["year"] if len(match["year"]) == 4 else f"20{match['year']}"
         yield from _said(match, _orders(year, match["first"], match["second"]))
-    months = list(_MONTH_WORD.finditer(folded))
-    for match in (
-        *_beside(_DAY_MONTH, months, folded),
-        *_beside(_MONTH_DAY, months, folded),
-        *_CJK_DATE.finditer(folded),
-    ):
+
+
+def _days(folded: str, today: date) -> Iterator[SaidDate]:
+    """Days of a month that is not named: "the 12th", "the third"."""
+    for pattern in (_ALONE, _DIGIT_ORDINAL):
+        for match in pattern.finditer(folded):
+            yield from _said(match, _next_two(today, _number_of_day(match)), exact=False)
+
+
+def _in_months(folded: str, today: date) -> Iterator[SaidDate]:
+    """Dates of which the year may be left out."""
+    months, shorts = list(_MONTH_WORD.finditer(folded)), list(_SHORT.finditer(folded))
+    numbered = list(_CJK_DATE.finditer(folded))
+    if not months and not shorts and not numbered:
+        return
+    back = _LOOKS_BACK.search(folded) is not None
+    both = (*_beside(_DAY_MONTH, months, folded), *_beside(_MONTH_DAY, months, folded))
+    for match in (*both, *numbered):
         yield from _day_of_month(match, today, back=back)
-    for match in _SHORT.finditer(folded):
+    for match in shorts:
         days = [*_any_year(today, match["second"], match["first"], back=back)]
         yield from _said(match, [*days, *_any_year(today, match["first"], match["second"], back=back)], exact=False)
+    for match in _beside(_MONTH_END, months, folded):
+        firsts = _any_year(today, _MONTH[match["month"]], 1, back=back)
+        yield from _said(match, [_part_of_month(match["part"], one) for one in firsts if one], exact=False)
     for match in _beside(_MONTH_YEAR, months, folded):
         month = _MONTH[match["month"]]
         if match["year"]:
             yield from _said(match, [_day(match["year"], month, 1)], exact=False)
         elif match.start() < match.start("month"):
             yield from _said(match, list(_any_year(today, month, 1, back=back)), exact=False)
-    for pattern in (_ALONE, _DIGIT_ORDINAL):
-        for match in pattern.finditer(folded):
-            yield from _said(match, _next_two(today, _number_of_day(match)), exact=False)
+
+
+def _part_of_month(part: str, first: date) -> date:
+    if part == "end":
+        return _last_of_month(first)
+    return first.replace(day=15) if part.startswith("mid") else first
 
 
 def _beside(pattern: re.Pattern[str], months: Sequence[re.Match[str]], folded: str) -> Iterator[re.Match[str]]:
@@ -197,7 +218,7 @@ def _weekdays(folded: str, today: date) -> Iterator[SaidDate]:
         elif which in ("next", "following"):
             offsets = [ahead, ahead + 7] if ahead else [7]
         else:
-            offsets = [ahead or 7, ahead]
+            offsets = [ahead or 7, ahead, *([ahead - 7] if _LOOKS_BACK.search(folded) else [])]
         yield from _said(match, [today + timedelta(days=offset) for offset in offsets], exact=False)
 
 

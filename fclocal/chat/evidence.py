@@ -66,9 +66,14 @@ class Leaf:
         return frozenset(map(stem, words_of(readable(self.function.name))))
 
     @cached_property
+    def beside_stems(self) -> frozenset[str]:
+        """Stems of the other texts of the call."""
+        return frozenset(stem(word) for text in self.beside for word in words_of(text)[:20])
+
+    @cached_property
     def nouns(self) -> frozenset[str]:
         """Stems of what a count may be a count of: the argument's own words and the texts beside it."""
-        return self.about | frozenset(stem(word) for text in self.beside for word in words_of(text)[:20])
+        return self.about | self.beside_stems
 
 
 def first(heard: Iterable[Heard], matcher: Matcher) -> Evidence | None:

@@ -298,6 +298,7 @@ class _Phrase:
             self._readings.append(whole(self._total * (1 + fraction[0]) or (self._current or 0) * (1 + fraction[0])))
             self._current = (self._current or 0) + fraction[0]
             self._here = fraction[1]
+            self._scale_after_half()
         return False
 
     def _fraction(self, at: int) -> tuple[float, int] | None:

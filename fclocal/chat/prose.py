@@ -39,6 +39,9 @@ _COMPOSES = re.compile(
     r"|come up with|make up|brainstorm|suggest|polite(?:ly)?|formulate|translate|recap|sum up|reply|respond|announce"
     r"|apologi[sz]e|congratulate|thank)\b"
 )
+_GREETING = re.compile(
+    r"^\s*(?:hi|hello|hey|dear|good (?:morning|evening|afternoon))\b[^,!.\n]{0,40}[,!]", re.IGNORECASE
+)
 LONG = 4
 
 
@@ -54,7 +57,7 @@ def is_prose(leaf: Leaf) -> bool:
 
 def find_prose(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
     """Evidence for free text: all of its content words were said, or most, or the user asked to write it."""
-    words = content_words(text)
+    words = content_words(_GREETING.sub("", text, count=1))
     stems = tuple(dict.fromkeys(map(stem, words)))
     telling = tuple(one for one in stems if one not in FILLER)
     prose = is_prose(leaf)

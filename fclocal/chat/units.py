@@ -169,6 +169,12 @@ _DAYS = (
     *("sat,saturday", "sun,sunday", "jan,january", "feb,february", "mar,march", "apr,april", "jun,june", "jul,july"),
     *("aug,august", "sep,sept,september", "oct,october", "nov,november", "dec,december"),
 )
+# "1m75" and 5'11": metres with centimetres, feet with inches.
+_SHORTHANDS = (
+    (re.compile(r"(?<![\w.])([12])\s?m\s?(\d{2})(?!\w)"), 1.0, 0.01),
+    (re.compile(r"(?<![\w.])([3-8])\s?(?:'|ft)\s?(\d{1,2})(?![\w.])"), 0.3048, 0.0254),
+)
+MAX_SHORTHAND = 20_000
 _TOLERANCE = 0.006
 _ARTICLE = re.compile(r"(?:\s|-)?(?:an?\s|of an?\s|of a\s)?")
 _BETWEEN = re.compile(r"\s*(?:,|and)?\s*")
@@ -256,6 +262,10 @@ def quantities(
         if unit and not folded[unit.end() : unit.end() + 1].isalnum():
             kind, factor = _FACTORS[unit.group()]
             found.append(Quantity(kind, said.value * factor, said.start, unit.end()))
+    for pattern, large, small in _SHORTHANDS:
+        for match in pattern.finditer(folded[:MAX_SHORTHAND]):
+            amount = float(match[1]) * large + float(match[2]) * small
+            found.append(Quantity("length", amount, match.start(), match.end()))
     counted = [(quantity.start, quantity.end) for quantity in found]
     stretches = within if within is not None else ((0, len(folded)),)
     for one in chain.from_iterable(_ONE_UNIT.finditer(folded, *stretch) for stretch in stretches):
