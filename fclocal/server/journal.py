@@ -29,13 +29,15 @@ class Journal:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        status = GONE
+        answered = status = GONE
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal answered, status
             await send(message)
             if message["type"] == "http.response.start":
-                status = message["status"]
+                answered = message["status"]
+            elif not message.get("more_body", False):
+                status = answered
 
         try:
             await self._app(scope, receive, watch)

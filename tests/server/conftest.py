@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,10 @@ import pytest
 from fclocal.config import Config
 from fclocal.engine.request import Sampling
 from fclocal.models.names import starter_path
+from fclocal.native.gguf import read_header
 from fclocal.runtime import Options
 from fclocal.server.run import Server
-from fclocal.server.settings import Limits, Settings
+from fclocal.server.settings import Settings
 
 Start = Callable[..., "Running"]
 
@@ -55,11 +56,9 @@ def running(**changes: object) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folders in which nothing of this machine's user is seen."""
+    """A Hub cache in which nothing of this machine's user is seen."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("CONFIG", "DATA", "CACHE"):
-            patch.setenv(f"FCLOCAL_{name}", str(home / name.lower()))
         patch.setenv("HF_HOME", str(home / "hf"))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield home
@@ -77,18 +76,14 @@ def served(homes: Path) -> Iterator[Running]:
 @pytest.fixture
 def start(homes: Path) -> Iterator[Start]:
     """Start servers with their own settings; they stop with the test."""
-    with pytest.MonkeyPatch.context():
-        started: list[Running] = []
+    with ExitStack() as stack:
+        yield lambda **changes: stack.enter_context(running(**changes))
 
-        def begin(*, limits: Limits | None = None, **changes: object) -> Running:
-            context = running(limits=limits or Limits(), **changes)
-            entered = context.__enter__()
-            started.append(entered)
-            return entered
 
-        yield begin
-        for each in started:
-            each.stop()
+def endless() -> dict[str, object]:
+    """A completion of the starter that ends only at its limit: its end token is forbidden."""
+    end = int(read_header(starter_path()).number("tokenizer.ggml.eos_token_id"))
+    return {"prompt": "[INST] x [/INST]", "n_predict": 3000, "temperature": 2.0, "logit_bias": [[end, False]]}
 
 
 WEATHER = {

@@ -187,7 +187,7 @@ def test_unknown_fields_are_named(client: openai.OpenAI) -> None:
     ("change", "param"),
     [
         ({"tool_choice": "required"}, "tool_choice"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0]"),
         ({"messages": [*ASK, {"role": "assistant", "content": "It"}]}, "messages[1].role"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
         ({"temperature": -1}, "temperature"),
