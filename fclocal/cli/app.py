@@ -6,7 +6,9 @@ from importlib import import_module
 
 import typer
 
+from fclocal.cli import options as opt
 from fclocal.cli.rim import leave
+from fclocal.errors import UsageError
 
 HELP = """Function calls you can trust from local GGUF models.
 
@@ -31,15 +33,15 @@ COMMANDS = {
 
 
 def build(only: str | None = None) -> typer.Typer:
-    """The Typer app with every command, or with one when `only` names it."""
+    """The Typer app with every command, with one when `only` names it, or with none when `only` is empty."""
     app = typer.Typer(
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    app.callback(help=HELP)(_alone)
+    app.callback(help=HELP, invoke_without_command=True)(_alone)
     for name, place in COMMANDS.items():
-        if only not in COMMANDS or name == only:
+        if only != "" and (only not in COMMANDS or name == only):
             module, _, attribute = place.partition(":")
             found = getattr(import_module(module), attribute)
             if isinstance(found, typer.Typer):
@@ -61,9 +63,46 @@ def command_words(app: typer.Typer, *, before: str = "") -> tuple[str, ...]:
 
 def run(arguments: list[str]) -> None:
     """Run the command line."""
-    app = build(arguments[0] if arguments else None)
+    app = build(_needed(arguments))
     leave(lambda: app(args=arguments, prog_name="fclocal"))
 
 
-def _alone() -> None:
-    pass
+def _needed(arguments: list[str]) -> str | None:
+    """The one command to import; empty when only options were typed, None when all of them may be meant."""
+    if not arguments or (arguments[0].startswith("-") and not set(arguments) & {*COMMANDS, "-h", "--help"}):
+        return ""
+    return arguments[0]
+
+
+def _alone(
+    ctx: typer.Context,
+    model: opt.Model = None,
+    functions: opt.Functions = None,
+    tools: opt.Tools = None,
+    mcp: opt.Mcp = None,
+    builtin: opt.Builtin = None,
+    system: opt.System = None,
+    dialect: opt.Dialect = None,
+    choice: opt.Choice = "auto",
+    missing: opt.Missing = None,
+    seed: opt.Seed = None,
+    temperature: opt.Temperature = None,
+    max_tokens: opt.MaxTokens = None,
+    context: opt.Context = None,
+    gpu_layers: opt.GpuLayers = "auto",
+    adapter: opt.Adapter = None,
+    verbose: opt.Verbose = False,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        from fclocal.cli.terminal_app import open_app  # deferred: Textual is only for this
+
+        leave(lambda: open_app(ctx.params))
+    early = next((name for name in ctx.params if _typed(ctx, name)), None)
+    if early:
+        option = f"--{early.replace('_', '-')}"
+        raise UsageError(f"{option} comes before the command.", f"Write it after {ctx.invoked_subcommand}.")
+
+
+def _typed(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
