@@ -45,7 +45,8 @@ class ObjectPlanner:
             value = self._value(name)
             if value is not None and self._name_fits(name, listed):
                 members.append((name, value, name in case.required))
-        extras = tuple(self._extras([*declared, *case.absent])) if listed is None else ()
+        is_open = self._open(closed_by_default=fewest <= len(members))
+        extras = tuple(self._extras([*declared, *case.absent], is_open=is_open)) if listed is None else ()
         if extras and case.most_keys is None:
             self.notes.cap(case, "maxProperties", MAX_EXTRAS)
         return ObjectPlan(tuple(members), extras, fewest, case.most_keys, where)
@@ -69,7 +70,7 @@ class ObjectPlanner:
         uri = self.expansion.source.draft
         return all(place_accepts(place, name, uri=uri) for place in self.case.names)
 
-    def _open(self, *, closed_by_default: bool = True) -> bool:
+    def _open(self, *, closed_by_default: bool) -> bool:
         """Whether undeclared keys are meant; where nothing is said, they are only if no key is declared."""
         stated = tuple(part.others for part in self.parts if part.others is not None)
         if stated:
@@ -77,8 +78,7 @@ class ObjectPlanner:
         declaring = (part for part in self.parts if part.properties or part.patterns)
         return not (closed_by_default and any(not part.chain[-1].made for part in declaring))
 
-    def _extras(self, taken: Sequence[str]) -> Iterator[tuple[TextPlan, Conjunction]]:
-        is_open = self._open()
+    def _extras(self, taken: Sequence[str], *, is_open: bool) -> Iterator[tuple[TextPlan, Conjunction]]:
         patterns = {pattern: place for part in self.parts for pattern, place in part.patterns.items()}
         if not (is_open or patterns) or sum(map(len, taken)) > MAX_TAKEN:
             return
