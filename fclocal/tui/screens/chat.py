@@ -1,0 +1,221 @@
+"""The chat screen: consumes the events of a turn and shows them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from fclocal.chat.decide import Answer, Decision, Waiting
+from fclocal.errors import FclocalError
+from fclocal.events import (
+    ArgumentsDelta,
+    ArgumentsReset,
+    CallFinished,
+    CallReady,
+    CallRunning,
+    CallStarted,
+    Event,
+    Notice,
+    PromptRead,
+    ReplyFinished,
+    TextDelta,
+    ThinkingDelta,
+    TokensScored,
+    TurnFinished,
+)
+from fclocal.tui.trace import Trace
+from fclocal.tui.widgets.prompt import Prompt
+from fclocal.tui.widgets.status import StatusLine
+from fclocal.tui.widgets.transcript import Transcript
+
+if TYPE_CHECKING:
+    from fclocal.chat.session import Session
+    from fclocal.tui.app import FclocalApp
+    from fclocal.tui.opening import Opened
+
+
+class ChatScreen(Screen[None]):
+    """One conversation. What is typed before the model is loaded waits for it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "stop", "Stop"),
+        Binding("ctrl+n", "new", "New chat"),
+    ]
+
+    if TYPE_CHECKING:
+        app: FclocalApp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session: Session | None = None
+        self.trace = Trace()
+        self._typed: list[str] = []
+        self._turn: asyncio.Task[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Transcript()
+        yield Prompt()
+        yield StatusLine()
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one(Prompt).focus()
+
+    @property
+    def transcript(self) -> Transcript:
+        """The conversation as it is shown."""
+        return self.query_one(Transcript)
+
+    @property
+    def status(self) -> StatusLine:
+        """The line at the bottom."""
+        return self.query_one(StatusLine)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is under way."""
+        return self._turn is not None and not self._turn.done()
+
+    # What the app tells
+
+    async def begin(self, opened: Opened) -> None:
+        """A model is loaded: go on with the conversation, and answer what was typed meanwhile."""
+        for notice in opened.runtime.notices:
+            await self.say(notice)
+        model = opened.runtime.model
+        self.status.state, self.status.model = "ready", f"{model.name} {model.quant} on {opened.device}"
+        if self.session is None:
+            self._take(self.app.begin_session())
+        else:
+            self._take(opened.start(history=self.session.history, record=self.session.record))
+        self._next()
+
+    async def say(self, text: str) -> None:
+        """Show a sentence of the program itself."""
+        await self.transcript.note(text)
+
+    def say_soon(self, text: str) -> None:
+        """The same from where nothing can be awaited."""
+        self.call_later(self.say, text)
+
+    async def fail(self, text: str) -> None:
+        """No model is loaded, and why."""
+        self.status.state, self.status.model = "no model", ""
+        await self.say(text)
+
+    async def stop_and_wait(self) -> None:
+        """End the turn that is under way, if there is one."""
+        self.action_stop()
+        if self._turn is not None:
+            await asyncio.wait([self._turn])
+
+    # What the user does
+
+    @on(Prompt.Sent)
+    async def sent(self, event: Prompt.Sent) -> None:
+        """A message was typed."""
+        self._typed.append(event.text)
+        await self.transcript.user(event.text)
+        self._next()
+
+    @on(Prompt.PasteCut)
+    async def paste_cut(self, event: Prompt.PasteCut) -> None:
+        """Say that a paste was too long."""
+        await self.say(f"The paste had {event.size:,} characters; only the first {event.kept:,} were kept.")
+
+    def action_stop(self) -> None:
+        """Stop the reply, or the wait for a decision."""
+        if self._turn is not None and self.busy:
+            self._turn.cancel()
+
+    async def action_new(self) -> None:
+        """Begin another conversation."""
+        await self.stop_and_wait()
+        self._typed.clear()
+        await self.transcript.clear()
+        if self.app.opened is not None:
+            self._take(self.app.begin_session())
+
+    # A turn
+
+    def _take(self, session: Session) -> None:
+        session.decide = self._decide
+        self.session = session
+        self.trace.follow(session)
+
+    def _next(self) -> None:
+        self.status.queue = len(self._typed) if self.busy or self.session is None else 0
+        if self.session and self.app.opened and self._typed and not self.busy:
+            self._turn = asyncio.create_task(self._converse(self.session, self._typed.pop(0)))
+
+    async def _converse(self, session: Session, text: str) -> None:
+        """One turn; what goes wrong ends the turn, not the app."""
+        self.status.state = "working"
+        try:
+            async with aclosing(session.send(text)) as events:
+                async for event in events:
+                    await self._show(event, context=session.model.engine.context)
+        except asyncio.CancelledError:
+            await self.say("Stopped.")
+        except FclocalError as error:
+            await self.say(str(error))
+        except Exception as error:
+            self.log.error(error)
+            await self.say(f"Unexpected: {type(error).__name__}: {error}.")
+        finally:
+            await self.transcript.end_turn()
+            self.status.state = "ready"
+            self.call_later(self._next)
+
+    async def _decide(self, waiting: Waiting) -> Decision | Answer:
+        """The one callback of a turn: ask in the call's own card."""
+        self.status.state = "waiting for you"
+        try:
+            return await self.transcript.card(waiting.call.id).decide(waiting)
+        finally:
+            self.status.state = "working"
+            self.query_one(Prompt).focus()
+
+    async def _show(self, event: Event, *, context: int) -> None:
+        transcript = self.transcript
+        match event:
+            case PromptRead(done=done, total=total):
+                self.status.state = f"reading {done}/{total}" if done < total else "working"
+            case TokensScored():
+                self.trace.add(event)
+            case TextDelta(text=text):
+                self.status.state = "writing"
+                await transcript.text(text)
+            case ThinkingDelta(text=text):
+                self.status.state = "thinking"
+                await transcript.thinking(text)
+            case CallStarted(index=index, id=call_id, name=name):
+                await transcript.start_call(index, call_id, name)
+            case ArgumentsDelta(index=index, text=text):
+                transcript.card_at(index).add_arguments(text)
+            case ArgumentsReset(index=index, text=text):
+                transcript.card_at(index).restart_arguments(text)
+            case CallReady(call=call, receipt=receipt):
+                await transcript.card(call.id).ready(call, receipt)
+            case CallRunning(call=call):
+                self.status.state = "running a function"
+                transcript.card(call.id).running(call)
+            case CallFinished(call=call, result=result, outcome=outcome, ms=ms):
+                await transcript.card(call.id).finished(result, outcome, ms)
+            case Notice(text=text):
+                await transcript.note(text)
+            case ReplyFinished(timings=timings, notes=notes):
+                await transcript.end_text()
+                self.trace.replied()
+                self.status.count(timings, context)
+                for note in notes:
+                    await transcript.note(note)
+            case TurnFinished(reason="length"):
+                await transcript.note("The reply was cut off at its limit; raise --max-tokens.")
