@@ -68,9 +68,7 @@ class Talk:
         request = _request(choice, temperature, seed, max_tokens, MAX_CALLS)
         runtime = self.runtime
         settings = TurnSettings(request, missing=missing)
-        return Session(
-            runtime.model, runtime.toolset, runtime.policy, settings=settings, system=system, decide=decide
-        )
+        return Session(runtime.model, runtime.toolset, runtime.policy, settings=settings, system=system, decide=decide)
 
     async def call(
         self,

@@ -49,5 +49,7 @@ def private_folder(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise DiskError(f"Cannot make the folder {folder}: {error.strerror}.", "Check its owner and free space.") from None
+        raise DiskError(
+            f"Cannot make the folder {folder}: {error.strerror}.", "Check its owner and free space."
+        ) from None
     return folder
