@@ -23,6 +23,7 @@ MAX_INDEXED = 10_000
 MIN_INDEXED = 500
 MAX_INDEXED_IN_ALL = 60_000
 MAX_NUMBERS = 2_000
+MAX_MOMENTS = 200
 MAX_BASES = 3
 MAX_BASE_MESSAGES = 40
 MAX_BASE_TEXT = 2_000
@@ -113,7 +114,7 @@ class Heard:
             SaidDate(said.days, said.start + start, said.end + start, said.exact)
             for start, part in self._windows
             for base in self.bases
-            for said in said_dates(part, base)
+            for said in islice(said_dates(part, base), MAX_MOMENTS)
         )
 
     @cached_property
@@ -122,7 +123,7 @@ class Heard:
         return tuple(
             SaidTime(said.minutes, said.start + start, said.end + start, said.exact)
             for start, part in self._windows
-            for said in said_times(part)
+            for said in islice(said_times(part), MAX_MOMENTS)
         )
 
     @cached_property

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
+from fclocal.chat.answers import read_moment
 from fclocal.chat.folding import fold, words_of
 from fclocal.chat.numbers import parse_number
 from fclocal.functions import Function, Json, JsonObject
@@ -28,19 +30,22 @@ def question(function: Function, argument: str) -> str:
     described = _sentence(schema.get("description") or schema.get("title"))
     if described.endswith("?") or (_ASKS.match(described) and "," not in described):
         asked = described.rstrip("?.") + "?"
-    elif described and set(words_of(described)) - {"the", "a", "an", "of", "to"} > set(words_of(name)):
+    elif set(words_of(described)) - {"the", "a", "an", "of", "to", *words_of(name)}:
         asked = f"{function.name} needs {name} ({_lower_first(described)}). What should it be?"
     else:
         asked = f"What should {name} be for {function.name}?"
     return asked + _hint(schema)
 
 
-def coerce(answer: str, schema: Json) -> Json | Problem:
-    """The user's typed answer as a value that fits `schema`, or why it does not."""
+def coerce(answer: str, schema: Json, *, today: date | None = None) -> Json | Problem:
+    """The user's typed answer as a value that fits `schema`, or why it does not.
+
+    Numbers may be words, dates and times as people say them; `today` is the day that "tomorrow" counts from.
+    """
     text = answer.strip()
     if not isinstance(schema, Mapping):
         return _untyped(text)
-    value = _read(text, schema)
+    value = read_moment(text, schema, today or date.today()) or _read(text, schema)
     if isinstance(value, Problem):
         return value
     problems = [problem for problem in check(value, schema) if problem.keyword != "$ref"]
