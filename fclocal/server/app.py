@@ -84,7 +84,7 @@ def build_app(endpoint: Endpoint) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _refuse_body)
     app.add_exception_handler(HTTPException, _refuse_route)
     app.add_exception_handler(Exception, _refuse)
-    return Journal(Guard(app, endpoint.settings), endpoint.metrics)
+    return Journal(Guard(app, endpoint.settings, endpoint.closing), endpoint.metrics)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -40,12 +40,13 @@ from fclocal.server.streams import dumps
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The state of one server."""
+    """The state of one server. `closing` is set when replies under way must end."""
 
     settings: Settings
     models: Models
     line: Line
     metrics: Metrics
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
     async def seat(self, chosen: Chosen, *, keep_alive: float | None = None) -> AsyncIterator[Model]:

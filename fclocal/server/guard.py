@@ -23,6 +23,7 @@ from fclocal.chat.receipt import plain
 from fclocal.functions import Json
 from fclocal.server.failures import ClientGone, Failure, Rejected, body_of, wire_of
 from fclocal.server.settings import Settings
+from fclocal.server.streams import CLOSING
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 # The page holds no data and asks for the key itself; /health says nothing but that the server lives.
@@ -33,8 +34,9 @@ _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 class Guard:
     """Refuses what must not come in, else hands the request on with its body read."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, closing: asyncio.Event) -> None:
         self._app = app
+        self._closing = closing
         self._settings = settings
         self._key = settings.key.encode() if settings.key else None
         self._hosts = allowed_hosts(settings.host, settings.port)
@@ -56,7 +58,7 @@ class Guard:
             return
         else:
             with suppress(ClientGone):
-                await self._app(scope, _replay(body, receive), self._patient(send))
+                await self._app(scope, _replay(body, receive, self._closing), self._patient(send))
 
     def _stranger(self, method: str, path: str, headers: Headers) -> Failure | None:
         """Why this request is not answered, whatever it holds."""
@@ -186,8 +188,9 @@ def _all_repaired(values: Iterable[Json]) -> list[Json]:
     return [_repaired(value) for value in values]
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body once and then what comes after it: that the client went away."""
+def _replay(body: bytes, receive: Receive, closing: asyncio.Event) -> Receive:
+    """A `receive` that gives the body once, and then what comes after it: that the client went away, or that the server
+    closes."""
     given = False
 
     async def replayed() -> Message:
@@ -195,7 +198,14 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         if not given:
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
-        return await receive()
+        gone = asyncio.ensure_future(receive())
+        closes = asyncio.ensure_future(closing.wait())
+        try:
+            await asyncio.wait({gone, closes}, return_when=asyncio.FIRST_COMPLETED)
+            return gone.result() if gone.done() else {"type": CLOSING}
+        finally:
+            gone.cancel()
+            closes.cancel()
 
     return replayed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from dataclasses import replace
@@ -55,6 +56,20 @@ def refuse_open_door(settings: Settings) -> None:
         )
 
 
+class _Uvicorn(uvicorn.Server):
+    """Lets replies end by themselves for a while, then has them end with a word to their clients."""
+
+    endpoint: Endpoint
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        patience = self.endpoint.settings.limits.shutdown
+        timer = asyncio.get_running_loop().call_later(patience, self.endpoint.closing.set)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            timer.cancel()
+
+
 class Server:
     """A bound server: serve, then stop. With port 0 a free one was taken; `settings` says which."""
 
@@ -65,7 +80,7 @@ class Server:
         self.settings = replace(settings, port=self._listener.getsockname()[1])
         self.endpoint = build_endpoint(self.settings, config)
         limits = settings.limits
-        self._uvicorn = uvicorn.Server(
+        self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 build_app(self.endpoint),
                 http=protocol_with(limits),
@@ -76,9 +91,10 @@ class Server:
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=int(limits.keep_alive),
-                timeout_graceful_shutdown=int(limits.shutdown),
+                timeout_graceful_shutdown=int(limits.shutdown) + 5,
             )
         )
+        self._uvicorn.endpoint = self.endpoint
 
     async def serve(self) -> None:
         """Serve until interrupted or stopped. Replies under way have `limits.shutdown` seconds to end."""

@@ -13,9 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from fclocal.chat.receipt import plain
 from fclocal.functions import JsonObject
-from fclocal.server.failures import ClientGone
+from fclocal.server.failures import ClientGone, Failure, Rejected
 
 T = TypeVar("T")
+# The message by which the guard says that the server closes.
+CLOSING = "fclocal.closing"
 Chunks: TypeAlias = AsyncGenerator[bytes, None]
 
 
@@ -37,16 +39,18 @@ def dumps(data: JsonObject) -> str:
 
 async def while_connected(receive: Receive, work: Coroutine[object, object, T], *, seconds: float) -> T:
     """Run `work` to its end. Cancels it and raises ClientGone when the client goes away first, TimeoutError when it
-    takes longer than `seconds`."""
+    takes longer than `seconds`, Rejected when the server closes."""
     worker = asyncio.create_task(work)
     gone = asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait({worker, gone}, return_when=asyncio.FIRST_COMPLETED, timeout=seconds)
         if worker.done():
             return worker.result()
-        if gone.done():
-            raise ClientGone
-        raise TimeoutError
+        if not gone.done():
+            raise TimeoutError
+        if gone.result() == CLOSING:
+            raise Rejected(Failure(503, "The server is shutting down.", code="shutting_down"))
+        raise ClientGone
     finally:
         gone.cancel()
         worker.cancel()
@@ -75,7 +79,7 @@ class Stream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await while_connected(receive, self._pump(send), seconds=self._seconds)
-        except TimeoutError as error:
+        except (TimeoutError, Rejected) as error:
             if not self._begun:
                 raise
             await send({"type": "http.response.body", "body": self._on_error(error), "more_body": False})
@@ -97,6 +101,8 @@ class Stream(Response):
             return self._on_error(error)
 
 
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+async def _gone(receive: Receive) -> str:
+    """Wait for the end of the connection or of the server; which of them it was."""
+    while (kind := (await receive())["type"]) not in ("http.disconnect", CLOSING):
         pass
+    return str(kind)

@@ -92,6 +92,8 @@ def test_shutdown_ends_replies_and_frees_the_model(start: Start) -> None:
         began = time.perf_counter()
         served.stop()
         assert time.perf_counter() - began < 8
+        last = b"".join(chunks).splitlines()[-2]
+        assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == 503
     assert served.server.endpoint.models.loaded is None
 
 
