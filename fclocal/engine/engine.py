@@ -52,14 +52,16 @@ class Engine:
         adapters: Sequence[tuple[Path, float]] = (),
         kv_overrides: Mapping[str, Override] | None = None,
         mmap: bool = True,
+        keep_prefixes: bool = True,
         progress: Callable[[float], None] | None = None,
         verbose: bool = False,
     ) -> Self:
         """Load the GGUF at `path`; cancelling the task cancels the load.
 
         `context` is the number of tokens that all sequences share (None: the trained one, at most 8192), `gpu_layers`
-        -1 all, `adapters` LoRA files with their scales, `progress` is called with 0 to 1 on the event loop. `verbose`
-        shows llama.cpp's log on stderr. Raises ModelMissing, ModelBroken, OutOfMemory, UsageError.
+        -1 all, `adapters` LoRA files with their scales, `progress` is called with 0 to 1 on the event loop.
+        `keep_prefixes` keeps the KV states of stable prompt prefixes in the cache folder. `verbose` shows llama.cpp's
+        log on stderr. Raises ModelMissing, ModelBroken, OutOfMemory, UsageError.
         """
         if context is not None and context < 1:
             raise UsageError(f"A context of {context} tokens is impossible.", "Use at least 256.")
@@ -77,6 +79,7 @@ class Engine:
             adapters=tuple(adapters),
             overrides=dict(kv_overrides or {}),
             mmap=mmap,
+            keep_prefixes=keep_prefixes,
         )
         owner = Owner(options, progress=_on_loop(progress))
         try:

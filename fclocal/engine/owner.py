@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from fclocal import paths
 from fclocal.engine.closing import Closer
 from fclocal.engine.constraint import Grammars
+from fclocal.engine.kv_files import KvFiles
 from fclocal.engine.pieces import Pieces
 from fclocal.engine.scheduler import Scheduler
 from fclocal.engine.sequence import Tools
 from fclocal.errors import FclocalError
-from fclocal.native.binding import LoadCancelled, Model, Override
+from fclocal.native.binding import LoadCancelled, Model, Override, system_info, version
 from fclocal.native.context import Context
 
 Command: TypeAlias = Callable[[Scheduler], None]
@@ -39,6 +41,14 @@ class Options:
     adapters: tuple[tuple[Path, float], ...] = ()
     overrides: Mapping[str, Override] = field(default_factory=dict)
     mmap: bool = True
+    keep_prefixes: bool = True
+
+    def identity(self) -> str:
+        """Names everything that a KV state depends on."""
+        files = [self.path, *(path for path, _ in self.adapters)]
+        facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        scales = [scale for _, scale in self.adapters]
+        return repr((facts, scales, sorted(self.overrides.items()), self.kv_type, version(), system_info()))
 
 
 class Owner:
@@ -103,13 +113,16 @@ class Owner:
             with Context(
                 model, size=size, sequences=options.sequences, threads=options.threads, kv_type=options.kv_type
             ) as context:
-                scheduler = _scheduler(model, context)
+                files = KvFiles(paths.cache_folder() / "kv", options.identity()) if options.keep_prefixes else None
+                scheduler = _scheduler(model, context, files)
                 self._context = context
                 if self._ending.is_set():
                     raise LoadCancelled
                 self.loaded.set_result((model, size))
                 self._serve(scheduler, context)
                 self._context = None
+                if files:
+                    files.close()
 
     def _serve(self, scheduler: Scheduler, context: Context) -> None:
         error: Exception | None = None
@@ -150,12 +163,12 @@ class Owner:
         return not self._ending.is_set()
 
 
-def _scheduler(model: Model, context: Context) -> Scheduler:
+def _scheduler(model: Model, context: Context, files: KvFiles | None) -> Scheduler:
     vocabulary = model.vocabulary
     pieces = Pieces(vocabulary)
     grammars = Grammars(vocabulary, pieces)
     tools = Tools(constrain=grammars.constraint, piece=pieces.piece, credit=pieces.credit, closer=Closer(pieces))
-    return Scheduler(context, tools=tools, sharing=not model.keeps_state)
+    return Scheduler(context, tools=tools, sharing=not model.keeps_state, files=files)
 
 
 def _as_error(failure: Exception) -> FclocalError:

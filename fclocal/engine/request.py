@@ -33,7 +33,8 @@ class Request:
     `grammar` is llguidance Lark text or None. `reserve` is the part of `max_tokens` that is kept back to close a call
     that is under way; it is used only when there is a grammar. `stop` are strings that end the text and are not part of
     it. `top_logprobs` (0 to 20) asks for the likeliest alternatives of each sampled token. `force` off samples forced
-    tokens one by one (for the benchmark).
+    tokens one by one (for the benchmark). `stable` is the number of leading prompt tokens that other conversations
+    begin with, too (the function block): their KV state is worth keeping on disk.
     """
 
     prompt: tuple[int, ...]
@@ -44,6 +45,7 @@ class Request:
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
     force: bool = True
+    stable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

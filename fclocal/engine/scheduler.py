@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol, TypeVar
 
+from fclocal.engine.kv_files import MIN_TOKENS, KvFiles, worth_keeping
 from fclocal.engine.prefix import Placement, Slot, common_prefix, place
 from fclocal.engine.request import Prefilled, Request, Step, Stopped
 from fclocal.engine.sequence import Running, Tools
@@ -42,13 +43,15 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class Active:
-    """A job that has a KV slot. `batched` tokens of it are in the batch, `row` is where its logits will be."""
+    """A job that has a KV slot. `batched` tokens of it are in the batch, `row` is where its logits will be. After
+    exactly `save_at` tokens its KV state goes to disk; 0 is never."""
 
     job: Job
     running: Running
     slot: Slot
     batched: int = 0
     row: int | None = None
+    save_at: int = 0
 
     @property
     def pending(self) -> int:
@@ -64,10 +67,11 @@ class Active:
 class Scheduler:
     """Generations over one context. Not thread-safe: one thread calls everything."""
 
-    def __init__(self, context: Context, *, tools: Tools, sharing: bool) -> None:
+    def __init__(self, context: Context, *, tools: Tools, sharing: bool, files: KvFiles | None = None) -> None:
         self._context = context
         self._tools = tools
         self._sharing = sharing
+        self._files = files
         self._batch = Batch(context.batch_size)
         self._slots = [Slot(id) for id in range(context.sequences)]
         self._waiting: deque[Job] = deque()
@@ -177,9 +181,10 @@ class Scheduler:
         room = self._cells(request) - len(request.prompt)
         running = Running(request, tools=self._tools, end_tokens=job.end_tokens, room=room)
         slot = self._take(placement)
-        running.cached = len(slot.tokens)
         self._active[job] = active = Active(job, running, slot)
         self._make_room()
+        self._use_files(active)
+        running.cached = len(slot.tokens)
         job.consumer.deliver(Prefilled(len(slot.tokens), len(request.prompt), len(slot.tokens)))
         self._flush(active)
 
@@ -213,6 +218,32 @@ class Scheduler:
             self._context.cut(slot.id, keep := 0)
         del slot.tokens[keep:]
 
+    # KV states on disk
+
+    def _use_files(self, active: Active) -> None:
+        """Load the stable part of the prompt from disk, or plan to save it, where memory does not have it."""
+        slot, request = active.slot, active.job.request
+        stable = min(request.stable, len(request.prompt) - 1)
+        if not self._files or stable < MIN_TOKENS or len(slot.tokens) > stable - MIN_TOKENS // 2:
+            return
+        tokens = request.prompt[:stable]
+        state = self._files.load(tokens)
+        if state is None:
+            active.save_at = stable
+            return
+        self._cut(slot, 0)
+        if self._context.restore(slot.id, state) and self._context.length(slot.id) == stable:
+            slot.tokens = list(tokens)
+        else:
+            self._context.cut(slot.id, 0)
+
+    def _save(self, active: Active) -> None:
+        active.save_at = 0
+        state = self._context.save(active.slot.id)
+        count = len(active.slot.tokens)
+        if self._files and worth_keeping(tokens=count, tokens_per_second=self._speed, size=len(state)):
+            self._files.save(active.slot.tokens, state)
+
     # One decode
 
     def _fill_batch(self) -> list[Active]:
@@ -234,6 +265,8 @@ class Scheduler:
     def _add_rows(self, active: Active, most: int) -> int:
         begin = len(active.slot.tokens)
         count = min(active.pending, most, self._batch.capacity - self._batch.rows)
+        if begin < active.save_at:
+            count = min(count, active.save_at - begin)
         active.batched, active.row = count, None
         if count <= 0:
             return 0
@@ -263,6 +296,8 @@ class Scheduler:
             done = len(slot.tokens) + active.batched if status is Decode.DONE else self._context.length(slot.id)
             slot.tokens += running.tokens[len(slot.tokens) : done]
             del slot.tokens[done:]
+            if status is Decode.DONE and active.save_at == len(slot.tokens):
+                self._save(active)
             if not active.running.stopped and len(slot.tokens) - active.batched < running.prompt_size:
                 done = min(len(slot.tokens), running.prompt_size)
                 active.job.consumer.deliver(Prefilled(done, running.prompt_size, running.cached))

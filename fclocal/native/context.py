@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from fclocal.errors import OutOfMemory, UsageError
 from fclocal.native.binding import Model, api
+from fclocal.native.devices import devices
+from fclocal.native.ggml_types import TENSOR_TYPES
+from fclocal.native.hyperparameters import hyperparameters
 
 KV_TYPES: Final[Mapping[str, int]] = {
     "f32": api.GGML_TYPE_F32,
@@ -31,6 +34,8 @@ KV_TYPES: Final[Mapping[str, int]] = {
     "q4_0": api.GGML_TYPE_Q4_0,
 }
 SMALL_MODEL: Final = 64 << 20
+# What llama.cpp keeps for a cell beside its keys and values.
+_CELL_BYTES: Final = 64
 
 
 class Decode(Enum):
@@ -99,6 +104,7 @@ class Context:
         """Raises UsageError for an unknown KV type and OutOfMemory when the memory cannot be had."""
         if kv_type not in KV_TYPES:
             raise UsageError(f"There is no KV type {kv_type!r}.", f"Known are {', '.join(KV_TYPES)}.")
+        _refuse_impossible(model, size, kv_type)
         params = api.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = size, batch, micro_batch
         params.n_seq_max, params.kv_unified = sequences, True
@@ -112,10 +118,7 @@ class Context:
         params.abort_callback_data = ctypes.addressof(self._abort_flag)
         self._pointer: int | None = api.llama_init_from_model(model.pointer, params)
         if not self._pointer:
-            raise OutOfMemory(
-                f"There is no memory for a context of {size:,} tokens of {model.path.name}.",
-                "Use a smaller --context or fewer --gpu-layers.",
-            )
+            raise _no_memory(model.path.name, size)
         self._memory = api.llama_get_memory(self._pointer)
         self._vocabulary_size = model.vocabulary.size
         self._row = ctypes.c_float * model.vocabulary.size
@@ -190,6 +193,30 @@ class Context:
         scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in adapters))
         if api.llama_set_adapters_lora(self._pointer, pointers, len(adapters), scales):
             raise RuntimeError("llama.cpp refused the adapters")
+
+
+def _refuse_impossible(model: Model, size: int, kv_type: str) -> None:
+    """Refuse what llama.cpp would refuse less clearly, or only after filling the memory."""
+    name = model.path.name
+    facts = hyperparameters(model.header, name=name)
+    _, block, block_bytes = TENSOR_TYPES[KV_TYPES[kv_type]]
+    if facts.key_size % block or facts.value_size % block:
+        raise UsageError(
+            f"The KV type {kv_type} needs heads of a multiple of {block}; those of {name} are of {facts.key_size}.",
+            "Use f16.",
+        )
+    elements = sum(facts.kv_heads) * (facts.key_size + facts.value_size)
+    cell = elements // block * block_bytes if not facts.latent else 0
+    memory = psutil.virtual_memory().total + sum(device.total for device in devices() if device.kind == "gpu")
+    if size * (cell + _CELL_BYTES) > memory:
+        raise _no_memory(name, size)
+
+
+def _no_memory(name: str, size: int) -> OutOfMemory:
+    return OutOfMemory(
+        f"There is no memory for a context of {size:,} tokens of {name}.",
+        "Use a smaller --context or fewer --gpu-layers.",
+    )
 
 
 def default_threads(weights: int) -> int:

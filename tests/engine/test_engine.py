@@ -273,6 +273,8 @@ async def test_impossible_requests_are_refused(engine: Engine, request_: Request
 async def test_impossible_settings_are_refused(tiny: Path) -> None:
     with pytest.raises(UsageError):
         await Engine.open(tiny, kv_type="f13")
+    with pytest.raises(UsageError, match="multiple of 32"):
+        await Engine.open(tiny, kv_type="q8_0")
     with pytest.raises(UsageError):
         await Engine.open(tiny, context=0)
     with pytest.raises(UsageError):
