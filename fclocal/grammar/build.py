@@ -89,7 +89,7 @@ class Builder:
                     yield from (found for found in (plan.rest, plan.match) if found is not None)
                 case ObjectPlan():
                     yield from (inner for _, inner, _ in plan.members)
-                    yield from (value for _, value in plan.extras)
+                    yield from (value for _, value in (*plan.extras, *plan.spare))
 
     def _shape(self, conjunction: Conjunction, fuel: int) -> Shape | None:
         at = (conjunction, fuel)
@@ -194,11 +194,7 @@ class Builder:
                 return None
             if len(members) > MAX_OPTIONAL and sum(not member.required for member in members) > MAX_OPTIONAL:
                 raise TooMuchWork
-        extras: list[Extra] = []
-        for keys, inner in plan.extras:
-            key_shape, value = self._text(keys), self._below(inner, conjunction, fuel)
-            if key_shape is not None and value is not None and _keeps_apart(keys, key_shape):
-                extras.append(Extra(key_shape, value))
+        extras = self._extras(plan, conjunction, fuel, spare=plan.fewest > len(members))
         fewest, most = plan.fewest, plan.most
         if self.narrow:
             members, extras = _only_needed(members, extras, fewest)
@@ -213,6 +209,14 @@ class Builder:
             self.notes.left[f"{plan.pointer}/{keyword}"] = keyword
             fewest, most = 0, None
         return self._fields(plan, members, extras, fewest, most)
+
+    def _extras(self, plan: ObjectPlan, conjunction: Conjunction, fuel: int, *, spare: bool) -> list[Extra]:
+        found: list[Extra] = []
+        for keys, inner in plan.extras or (plan.spare if spare else ()):
+            key_shape, value = self._text(keys), self._below(inner, conjunction, fuel)
+            if key_shape is not None and value is not None and _keeps_apart(keys, key_shape):
+                found.append(Extra(key_shape, value))
+        return found
 
     def _fields(
         self, plan: ObjectPlan, members: list[Member], extras: list[Extra], fewest: int, most: int | None

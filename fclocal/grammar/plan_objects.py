@@ -45,11 +45,12 @@ class ObjectPlanner:
             value = self._value(name)
             if value is not None and self._name_fits(name, listed):
                 members.append((name, value, name in case.required))
-        is_open = self._open(closed_by_default=fewest <= len(members))
-        extras = tuple(self._extras([*declared, *case.absent], is_open=is_open)) if listed is None else ()
+        taken = [*declared, *case.absent]
+        extras = tuple(self._extras(taken, closed_by_default=True)) if listed is None else ()
+        spare = tuple(self._extras(taken, closed_by_default=False)) if listed is None and fewest and not extras else ()
         if extras and case.most_keys is None:
             self.notes.cap(case, "maxProperties", MAX_EXTRAS)
-        return ObjectPlan(tuple(members), extras, fewest, case.most_keys, where)
+        return ObjectPlan(tuple(members), extras, spare, fewest, case.most_keys, where)
 
     def _value(self, name: str) -> Conjunction | None:
         return self.expansion.at_key(self.case, name, self.parts)
@@ -78,7 +79,8 @@ class ObjectPlanner:
         declaring = (part for part in self.parts if part.properties or part.patterns)
         return not (closed_by_default and any(not part.chain[-1].made for part in declaring))
 
-    def _extras(self, taken: Sequence[str], *, is_open: bool) -> Iterator[tuple[TextPlan, Conjunction]]:
+    def _extras(self, taken: Sequence[str], *, closed_by_default: bool) -> Iterator[tuple[TextPlan, Conjunction]]:
+        is_open = self._open(closed_by_default=closed_by_default)
         patterns = {pattern: place for part in self.parts for pattern, place in part.patterns.items()}
         if not (is_open or patterns) or sum(map(len, taken)) > MAX_TAKEN:
             return

@@ -57,10 +57,12 @@ class ListPlan:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlan:
-    """Objects: members (key, value, required), then undeclared keys and their values."""
+    """Objects: members (key, value, required), then undeclared keys and their values; `spare` ones are not meant and
+    come in only where the members are too few."""
 
     members: tuple[tuple[str, Conjunction, bool], ...]
     extras: tuple[tuple[TextPlan, Conjunction], ...]
+    spare: tuple[tuple[TextPlan, Conjunction], ...]
     fewest: int
     most: int | None
     pointer: str
