@@ -61,6 +61,7 @@ def _page() -> tuple[str, str]:
             "default-src 'none'",
             f"script-src {allowed['script']}",
             f"style-src {allowed['style']}",
+            "img-src data:",
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
