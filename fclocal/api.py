@@ -20,7 +20,7 @@ from fclocal.grammar.calls import Choice, NamedChoice
 from fclocal.messages import FunctionCall, SystemMessage, UserMessage
 from fclocal.runtime import Options, Runtime, open_runtime
 from fclocal.tools.python import PythonFunctions, function
-from fclocal.tools.toolset import Proposed
+from fclocal.tools.toolset import Proposed, Toolset
 
 __all__ = ["Call", "Talk", "call", "function", "open_model"]
 
@@ -124,7 +124,9 @@ async def open_model(
     )
     described = tuple(item for item in functions if isinstance(item, Function))
     runnable = [item for item in functions if not isinstance(item, Function)]
-    own = [*([Proposed(described, "python")] if described else []), *([PythonFunctions(runnable)] if runnable else [])]
+    own: list[Toolset] = [Proposed(described, "python")] if described else []
+    if runnable:
+        own.append(PythonFunctions(runnable))
     async with open_runtime(options, toolsets=own) as runtime:
         yield Talk(runtime)
 

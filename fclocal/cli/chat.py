@@ -29,6 +29,9 @@ def chat(
     context: opt.Context = None,
     gpu_layers: opt.GpuLayers = "auto",
     adapter: opt.Adapter = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="SESSION|last", help="Go on with a stored conversation.")
+    ] = None,
     print_prompt: opt.PrintPrompt = False,
     as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
@@ -46,4 +49,4 @@ def chat(
     words = TurnWords.of(ctx.params)
     if print_prompt:
         leave(lambda: prompt_only(prompt, words))
-    leave(lambda: chat_once_or_on(prompt, words, as_json=as_json))
+    leave(lambda: chat_once_or_on(prompt, words, resume=resume, as_json=as_json))

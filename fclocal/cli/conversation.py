@@ -6,53 +6,98 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 
 from fclocal.chat.decide import nobody
 from fclocal.chat.session import Session
+from fclocal.chat.store import Sessions
+from fclocal.chat.stored import StoredSession
+from fclocal.chat.turn import Recorder
 from fclocal.cli.ask import ask, read_line
 from fclocal.cli.options import prompt_text
 from fclocal.cli.rim import say
 from fclocal.cli.story import Story, is_terminal
 from fclocal.cli.trust import trust_of_terminal
 from fclocal.cli.words import TurnWords
-from fclocal.errors import ExitCode, FclocalError, UsageError
+from fclocal.errors import DiskError, ExitCode, FclocalError, UsageError
 from fclocal.runtime import open_runtime
 
 GREETING = "Type a message and press Enter; Ctrl-C stops a reply, Ctrl-D or /quit ends the chat."
 
 
-def chat_once_or_on(prompt: str | None, words: TurnWords, *, as_json: bool) -> int:
+def chat_once_or_on(prompt: str | None, words: TurnWords, *, resume: str | None, as_json: bool) -> int:
     """One turn when there is a prompt, else a conversation. Gives the exit code."""
     text = prompt_text(prompt)
     if text is not None:
-        return asyncio.run(_once(text, words, as_json=as_json))
+        return asyncio.run(_once(text, words, resume=resume, as_json=as_json))
     if as_json:
         raise UsageError("--json needs a prompt.", 'Give one: fclocal chat "..." --json')
-    return _on(words)
+    return _on(words, resume=resume)
 
 
 @asynccontextmanager
-async def open_session(words: TurnWords, *, silent: bool = False) -> AsyncIterator[Session]:
-    """A session with everything loaded; notices go to stderr."""
+async def open_session(words: TurnWords, *, resume: str | None = None, silent: bool = False) -> AsyncIterator[Session]:
+    """A session with everything loaded and written down as it goes; notices go to stderr.
+
+    `resume` goes on with a stored conversation. Raises UsageError when there is none called so.
+    """
+    with ExitStack() as closing:
+        stored = _kept(closing, needed=resume is not None)
+        earlier = stored.load(resume) if stored and resume else None
+        async with _open(words, stored, earlier, silent=silent) as session:
+            yield session
+
+
+def _kept(closing: ExitStack, *, needed: bool) -> Sessions | None:
+    """The stored conversations; None, which is said, when they cannot be opened and are not needed."""
+    try:
+        return closing.enter_context(Sessions())
+    except DiskError as error:
+        if needed:
+            raise
+        _not_kept(error)
+        return None
+
+
+@asynccontextmanager
+async def _open(
+    words: TurnWords, stored: Sessions | None, earlier: StoredSession | None, *, silent: bool
+) -> AsyncIterator[Session]:
     async with open_runtime(words.options(), trust=trust_of_terminal()) as runtime:
         if not silent:
             for notice in runtime.notices:
                 say(notice)
+        record: Recorder | None = None
+        if stored and earlier:
+            for note in earlier.notes:
+                say(note)
+            record = stored.go_on(earlier.summary.id, on_fault=_not_kept)
+        elif stored:
+            functions = tuple(tool.function for tool in await runtime.toolset.list())
+            model = runtime.model
+            record = stored.record(
+                model=model.name, dialect=model.dialect.name, functions=functions, on_fault=_not_kept
+            )
         yield Session(
             runtime.model,
             runtime.toolset,
             runtime.policy,
             settings=words.settings(runtime.config, missing="ask", max_calls=8),
             system=words.system,
+            history=earlier.messages if earlier else (),
             decide=ask if is_terminal() else nobody,
+            record=record,
         )
 
 
-async def _once(text: str, words: TurnWords, *, as_json: bool) -> int:
+def _not_kept(error: DiskError) -> None:
+    say(f"{error} The conversation goes on, but is not kept.")
+
+
+async def _once(text: str, words: TurnWords, *, resume: str | None, as_json: bool) -> int:
     if not as_json:
         say(f"{'question':<9}{text.strip()}")
-    async with open_session(words) as session:
+    async with open_session(words, resume=resume, silent=as_json) as session:
         story = Story(streaming=sys.stdout.isatty(), silent=as_json)
         async with aclosing(session.send(text)) as events:
             async for event in events:
@@ -62,10 +107,10 @@ async def _once(text: str, words: TurnWords, *, as_json: bool) -> int:
     return ExitCode.REFUSED if story.denied else ExitCode.DONE
 
 
-def _on(words: TurnWords) -> int:
+def _on(words: TurnWords, *, resume: str | None) -> int:
     """The conversation: asyncio runs only while a turn runs, so that the terminal's own line editing works between."""
     with asyncio.Runner() as runner:
-        opened = open_session(words)
+        opened = open_session(words, resume=resume)
         session = runner.run(opened.__aenter__())
         try:
             say(GREETING)

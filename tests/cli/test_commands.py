@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from fclocal.__main__ import main
+from fclocal.chat.store import FILE, Sessions
 from fclocal.cli.help import render
+from fclocal.messages import UserMessage
 
 WEATHER = {
     "function": "get_weather",
@@ -144,6 +146,27 @@ def run_here(
         main()
     output, story = capfd.readouterr()
     return int(left.value.code or 0), output, story
+
+
+def test_a_conversation_is_kept_and_goes_on(home: dict[str, str]) -> None:
+    run(home, "chat", "First words", "--choice", "none")
+    done = run(home, "chat", "Second words", "--choice", "none", "--resume", "last", "--json")
+    assert done.returncode == 0
+    with Sessions(Path(home["FCLOCAL_DATA"]) / FILE) as stored:
+        (summary,) = stored.list()
+        messages = stored.load(summary.id).messages
+    assert [message.text for message in messages if isinstance(message, UserMessage)] == ["First words", "Second words"]
+    prompt = json.loads(done.stdout)["tokens"]["prompt"]
+    alone = json.loads(run(home, "chat", "Second words", "--choice", "none", "--json").stdout)["tokens"]["prompt"]
+    assert prompt > alone
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders cannot be made read-only this way on Windows")
+def test_a_conversation_that_cannot_be_kept_goes_on_all_the_same(home: dict[str, str]) -> None:
+    Path(home["FCLOCAL_DATA"]).write_text("a file where the folder should be")
+    done = run(home, "chat", "Hello", "--choice", "none")
+    assert done.returncode == 0 and done.stdout
+    assert "is not kept" in done.stderr.decode()
 
 
 BROKEN = {"function": "broken", "arguments": [{"name": "x", "type": "no such type"}]}
