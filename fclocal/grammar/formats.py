@@ -137,6 +137,8 @@ def _is_hostname(text: str) -> bool:
 
 
 def _is_idn_hostname(text: str) -> bool:
+    if any(label.startswith("-") or label.endswith("-") for label in text.split(".")):
+        return False
     try:
         return _is_hostname(text.encode("idna").decode("ascii"))
     except UnicodeError:
