@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -31,6 +32,7 @@ MAX_REASON = 400
 MAX_SAID = 200
 CLOSE_GRACES = 6
 HUNG_GRACES = 3
+LAST_WORDS_SECONDS = 1.0
 
 
 class Server:
@@ -120,6 +122,9 @@ class Server:
             self._fail("it has forgotten this session")
             raise
         except ConnectionLost:
+            with suppress(TimeoutError):  # how it ended is known a moment later than that it did
+                async with asyncio.timeout(LAST_WORDS_SECONDS):
+                    await self._leave.wait()
             if self._connection is connection:
                 self._fail("it closed the connection")
             await self._owner_ended()

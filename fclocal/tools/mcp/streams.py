@@ -95,7 +95,7 @@ async def stdio_streams(
     outbound, leaving = anyio.create_memory_object_stream[SessionMessage](0)
     async with anyio.create_task_group() as tasks, arriving, inbound, outbound, leaving:
         tasks.start_soon(_read, process, arriving, leaving, limits, log, ending)
-        tasks.start_soon(_write, process, leaving, arriving)
+        tasks.start_soon(_write, process, leaving, arriving, ending)
         tasks.start_soon(process.copy_errors, log)
         try:
             yield inbound, outbound
@@ -146,7 +146,10 @@ async def _read(
 
 
 async def _write(
-    process: ServerProcess, leaving: MemoryObjectReceiveStream[SessionMessage], arriving: MemoryObjectSendStream[Item]
+    process: ServerProcess,
+    leaving: MemoryObjectReceiveStream[SessionMessage],
+    arriving: MemoryObjectSendStream[Item],
+    ending: Ending,
 ) -> None:
     """Messages to lines of stdin, until nobody sends or reads any more."""
     async with leaving:
@@ -155,5 +158,8 @@ async def _write(
             try:
                 await process.write(line.encode("utf-8", "replace") + b"\n")
             except OSError:
+                how = await process.how_it_ended(EXIT_SECONDS)
+                if not ending.left:
+                    ending.because("it closed its input" if process.exit_code is None else how)
                 await arriving.aclose()
                 return
