@@ -58,7 +58,8 @@ class Browser:
                 assert "error" not in answer, answer
                 return answer["result"]  # type: ignore[no-any-return]
             if answer.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
-                self.problems.append(json.dumps(answer["params"]))
+                said = json.dumps(answer["params"])
+                self.problems += [] if '"level": "verbose"' in said else [said]
 
     def run(self, script: str) -> object:
         """The value of an expression in the page; promises are awaited."""
