@@ -37,8 +37,9 @@ class SessionSummary:
 class StoredCall:
     """One call as the model made it, what it was changed to before it ran, and what came of it.
 
-    `message` is the number of its reply in the stored messages. `outcome` is "unknown" when the call began and the
-    program stopped before it ended, "open" when it never began, "reused" when an earlier result answered it.
+    `message` is the number of its reply in the session's messages, -1 when it is in none. `outcome` is "unknown" when
+    the call began and the program stopped before it ended, "open" when it never began, "reused" when an earlier result
+    answered it.
     """
 
     call: FunctionCall
@@ -62,12 +63,12 @@ class StoredSession:
     """A whole conversation. `times` are the Unix seconds of each message; `notes` tell of unknown outcomes.
 
     `messages` can be gone on from: replies show the calls that really ran, and a call without an outcome has a result
-    that says so. Those results have no time of their own and are not in the file.
+    that says so. Those results have no time and are not in the file.
     """
 
     summary: SessionSummary
     messages: tuple[Message, ...]
-    times: tuple[float, ...]
+    times: tuple[float | None, ...]
     calls: tuple[StoredCall, ...]
     functions: tuple[Function, ...]
     notes: tuple[str, ...]
@@ -102,21 +103,28 @@ def read_session(connection: sqlite3.Connection, summary: SessionSummary) -> Sto
     rows = connection.execute(
         "SELECT id, at, role, text, thinking, call, name, ok FROM messages WHERE session = ? ORDER BY id", (summary.id,)
     ).fetchall()
-    numbers = {row[0]: number for number, row in enumerate(rows)}
-    calls = tuple(_read_calls(connection, summary.id, numbers))
+    calls = tuple(_read_calls(connection, summary.id))
     (functions,) = connection.execute("SELECT functions FROM sessions WHERE id = ?", (summary.id,)).fetchone()
-    messages = tuple(_read_message(row[2:], number, calls) for number, row in enumerate(rows))
+    timed = [(_read_message(row[2:], row[0], calls), float(row[1])) for row in rows]
+    whole = tuple(_completed(timed, calls))
+    places = {
+        call.id: number
+        for number, (message, _) in enumerate(whole)
+        if isinstance(message, AssistantMessage)
+        for call in message.calls
+    }
     return StoredSession(
         summary,
-        tuple(_completed(messages, calls)),
-        tuple(row[1] for row in rows),
-        calls,
+        tuple(message for message, _ in whole),
+        tuple(at for _, at in whole),
+        tuple(replace(call, message=places.get(call.call.id, -1)) for call in calls),
         read_functions(functions),
         tuple(f"The outcome of {call_json(call.final)} is unknown." for call in calls if call.outcome == "unknown"),
     )
 
 
-def _read_calls(connection: sqlite3.Connection, session: str, numbers: dict[int, int]) -> Iterator[StoredCall]:
+def _read_calls(connection: sqlite3.Connection, session: str) -> Iterator[StoredCall]:
+    """The calls in their order; `message` is the row of the reply, for now."""
     rows = connection.execute(
         "SELECT message, call, name, arguments, receipt, verdict, edited, began, ended, ms, ok FROM calls"
         " WHERE session = ? ORDER BY id",
@@ -126,7 +134,7 @@ def _read_calls(connection: sqlite3.Connection, session: str, numbers: dict[int,
         call = FunctionCall(identity, name, load_object(arguments))
         yield StoredCall(
             call,
-            numbers.get(message, -1),
+            message if message is not None else -1,
             read_receipt(receipt),
             verdict or "",
             replace(call, arguments=load_object(edited)) if edited is not None else None,
@@ -143,7 +151,7 @@ def _outcome(began: float | None, ended: float | None, ok: int | None) -> Outcom
     return "unknown" if ended is None else "done" if ok else "failed"
 
 
-def _read_message(row: tuple[str, str, str, str | None, str, int], number: int, calls: Sequence[StoredCall]) -> Message:
+def _read_message(row: tuple[str, str, str, str | None, str, int], place: int, calls: Sequence[StoredCall]) -> Message:
     role, text, thinking, call, name, ok = row
     match role:
         case "system":
@@ -153,23 +161,25 @@ def _read_message(row: tuple[str, str, str, str | None, str, int], number: int, 
         case "result":
             return FunctionResult(call or "", text, ok=bool(ok), name=name)
         case _:
-            made = tuple(stored.final for stored in calls if stored.message == number)
+            made = tuple(stored.final for stored in calls if stored.message == place)
             return AssistantMessage(text, made, thinking)
 
 
-def _completed(messages: Sequence[Message], calls: Sequence[StoredCall]) -> Iterator[Message]:
+def _completed(
+    timed: Sequence[tuple[Message, float]], calls: Sequence[StoredCall]
+) -> Iterator[tuple[Message, float | None]]:
     """The messages, with a result for every call that has none, after those of the same reply."""
-    answered = {message.call_id for message in messages if isinstance(message, FunctionResult)}
+    answered = {message.call_id for message, _ in timed if isinstance(message, FunctionResult)}
     outcomes = {stored.call.id: stored.outcome for stored in calls}
     waiting: list[FunctionCall] = []
-    for message in messages:
+    for message, at in timed:
         if not isinstance(message, FunctionResult):
-            yield from _closed(waiting, outcomes)
+            yield from ((result, None) for result in _closed(waiting, outcomes))
             waiting = []
-        yield message
+        yield message, at
         if isinstance(message, AssistantMessage):
             waiting = [call for call in message.calls if call.id not in answered]
-    yield from _closed(waiting, outcomes)
+    yield from ((result, None) for result in _closed(waiting, outcomes))
 
 
 def _closed(calls: Sequence[FunctionCall], outcomes: dict[str, Outcome]) -> Iterator[FunctionResult]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": "fclocal.cli.model_commands:verify",
     "catalog": "fclocal.cli.model_commands:catalog",
     "tools": "fclocal.cli.tools:tools",
+    "sessions": "fclocal.cli.sessions:sessions",
     "doctor": "fclocal.cli.doctor:doctor",
 }
 
