@@ -56,27 +56,19 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self.session: Session | None = None
         self.trace = Trace()
+        self.transcript = Transcript()
+        self.status = StatusLine()
         self._typed: list[str] = []
         self._turn: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
-        yield Transcript()
+        yield self.transcript
         yield Prompt()
-        yield StatusLine()
+        yield self.status
         yield Footer()
 
     def on_mount(self) -> None:
         self.query_one(Prompt).focus()
-
-    @property
-    def transcript(self) -> Transcript:
-        """The conversation as it is shown."""
-        return self.query_one(Transcript)
-
-    @property
-    def status(self) -> StatusLine:
-        """The line at the bottom."""
-        return self.query_one(StatusLine)
 
     @property
     def busy(self) -> bool:
@@ -181,7 +173,7 @@ class ChatScreen(Screen[None]):
             return await self.transcript.card(waiting.call.id).decide(waiting)
         finally:
             self.status.state = "working"
-            self.query_one(Prompt).focus()
+            self.query(Prompt).focus()
 
     async def _show(self, event: Event, *, context: int) -> None:
         transcript = self.transcript

@@ -43,7 +43,8 @@ class Transcript(VerticalScroll, can_focus=False):
     async def note(self, text: str) -> None:
         """A sentence that is neither the user's nor the model's."""
         await self.end_text()
-        await self.mount(Static(visible(text), markup=False, classes="note"))
+        if self.is_attached:
+            await self.mount(Static(Text(visible(text)), markup=False, classes="note"))
 
     async def text(self, text: str) -> None:
         """More of the model's answer, as Markdown."""
@@ -74,7 +75,8 @@ class Transcript(VerticalScroll, can_focus=False):
         await self.end_text()
         self._by_index.clear()
         for card in self._cards.values():
-            card.stop_if_open()
+            if card.is_attached:
+                card.stop_if_open()
 
     async def start_call(self, index: int, call_id: str, name: str) -> None:
         """A new card."""
