@@ -16,7 +16,7 @@ from recipe.model import Shape, Starter, tree_mask
 from recipe.muon import Muon
 
 RUNS = Path(__file__).resolve().parent / "runs"
-ROWS = {512: 12, 640: 10, 1024: 6, 1536: 4}
+ROWS = {512: 12, 640: 10, 1536: 4}
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
 
 
@@ -27,15 +27,15 @@ def rate(fraction: float, step: int, hold: float) -> float:
 
 
 def lengths_at(fraction: float) -> list[int]:
-    """Short rows first: copying is learned on them, and attention is the dearer half of long ones."""
-    return [512] if fraction < 0.06 else [640] * 5 + [1024] * 4 + [1536]
+    """Short rows first; then short ones for small blocks and long ones, where a large block serves many replies."""
+    return [512] if fraction < 0.06 else [640] * 6 + [1536] * 4
 
 
 def next_shard(rng: Random, fraction: float) -> Path:
     """The oldest ready shard of the wanted length, else of any; waits while there is none."""
     while True:
         wanted = rng.choice(lengths_at(fraction))
-        for pattern in (f"{wanted}-*.npz", "1024-*.npz", "640-*.npz", "1536-*.npz", "512-*.npz"):
+        for pattern in (f"{wanted}-*.npz", "640-*.npz", "1536-*.npz", "512-*.npz"):
             ready = sorted((RUNS / "shards").glob(pattern), key=lambda path: path.name.split("-")[1])
             if ready:
                 return ready[0]

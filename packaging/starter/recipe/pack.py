@@ -85,11 +85,11 @@ def make_row(rng: Random, source: Source, length: int, most: int) -> Row:
     row = Row()
     number = 0
     misses = 0
-    while length - len(row.tokens) > 220 and misses < 4:
+    while length - len(row.tokens) > 220 and misses < 8:
         space = length - len(row.tokens)
         count = rng.choices(range(1, most + 1), [3, 4, 4, 4, 3, 3, 2, 2][:most])[0]
         count = max(1, min(count, space // 150))
-        if add_tree(rng, row, source.tree(rng, count, max(4, min(12, space // 70))), number, length):
+        if add_tree(rng, row, source.tree(rng, count, max(4, min(16, space // 70))), number, length):
             number += 1
         else:
             misses += 1

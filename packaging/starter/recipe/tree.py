@@ -23,9 +23,9 @@ class Tree:
 
 
 class Source:
-    """Draws trees. Holds the training banks and the names that are kept aside."""
+    """Draws trees. Holds the training banks and the names kept aside. `large` allows the long default block."""
 
-    def __init__(self, banks: Sequence[Bank], *, procedural: float = 0.38, own: float = 0.2) -> None:
+    def __init__(self, banks: Sequence[Bank], *, procedural: float = 0.2, own: float = 0.2) -> None:
         self.held_names = frozenset(
             name for bank in banks for intent in bank.intents for name in intent.held_names
         ) | frozenset(name for bank in banks if bank.held_out for intent in bank.intents for name in intent.names)
@@ -34,8 +34,9 @@ class Source:
             for bank in banks
             if not bank.held_out and bank.intents
         ]
-        self.procedural = procedural if self.banks else 1 - own
+        self.procedural = procedural if self.banks else 1.0
         self.own = own
+        self.large = True
 
     def without_held(self, intent: Intent) -> Intent:
         """The intent without names that are another one's held-out names."""
@@ -46,7 +47,7 @@ class Source:
         roll = rng.random()
         if roll < self.own:
             return self.product(rng, count)
-        if roll < self.own + self.procedural:
+        if roll < self.own + (1 - self.own) * self.procedural:
             made = family(rng, count + 2, self.held_names)
             if rng.random() < 0.4:
                 made = made[: max(1, count // 2)] + family(rng, count - count // 2 + 2, self.held_names)
@@ -70,8 +71,8 @@ class Source:
     def product(self, rng: Random, count: int) -> tuple[list[Intent], list[Intent]]:
         """The product's own functions: the six default ones, all ten, some, or mixed with others."""
         own = {intent.id: intent for intent in builtins()}
-        roll = rng.random()
-        if roll < 0.45:
+        roll = rng.random() if self.large else rng.uniform(0.6, 1.0)
+        if roll < 0.5:
             chosen = [own[name] for name in DEFAULT_SIX]
         elif roll < 0.6:
             chosen = list(own.values())
