@@ -53,6 +53,12 @@ def prompt(model: Model, request: ReplyRequest) -> Ledger:
     return _prompt(model, request, make_offer(request.functions, request.choice))
 
 
+def grammar(model: Model, request: ReplyRequest) -> str | None:
+    """The grammar that constrains a reply, as llguidance's Lark text; None when nothing does."""
+    built = _grammar(model, request, make_offer(request.functions, request.choice))
+    return built.lark if built else None
+
+
 async def reply(model: Model, request: ReplyRequest) -> AsyncGenerator[ReplyEvent, None]:
     """Generate one reply.
 
