@@ -17,6 +17,7 @@ from fclocal.dialects.select import DEFAULT, from_template, pick
 from fclocal.engine.engine import Engine
 from fclocal.errors import UsageError
 from fclocal.functions import Function, parse_functions, refuse_duplicates
+from fclocal.models.adapter_files import find_adapter
 from fclocal.models.catalog import load_catalog
 from fclocal.models.load_plan import here, plan_load, slow_notice
 from fclocal.models.names import STARTER, ModelSource, resolve
@@ -132,7 +133,7 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
                 context=options.context,
                 gpu_layers=fit.gpu_layers,
                 sequences=options.sequences,
-                adapters=tuple((path, 1.0) for path in options.adapters),
+                adapters=tuple((find_adapter(path, store), 1.0) for path in options.adapters),
                 kv_overrides=source.overrides,
                 progress=progress,
                 verbose=options.verbose,

@@ -22,6 +22,7 @@ COMMANDS = {
     "call": "fclocal.cli.call:call",
     "serve": "fclocal.cli.serve:serve",
     "pull": "fclocal.cli.model_commands:pull",
+    "import": "fclocal.cli.import_model:import_model",
     "list": "fclocal.cli.model_commands:list_models",
     "show": "fclocal.cli.show:show",
     "remove": "fclocal.cli.model_commands:remove",

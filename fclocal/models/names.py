@@ -142,7 +142,7 @@ def source_from_file(
         entry=entry,
         dialect=entry.dialect if entry else header.text("fclocal.dialect") or None,
         layout=(entry.layout if entry else None) or _layout(header.text("fclocal.layout")),
-        stop=entry.stop if entry else (),
+        stop=entry.stop if entry else _texts(header.metadata.get("fclocal.stop")),
         overrides=fixes,
         notes=(*((wrong,) if wrong else ()), *notes),
     )
@@ -205,6 +205,11 @@ def _pick(found: Sequence[Installed], tag: str | None, text: str) -> Installed:
         return named[by_tag(tuple(named), tag, where=f"{text} on this machine")]
     preferred = [model for model in found if model.quant == PREFERRED]
     return preferred[0] if preferred else max(found, key=lambda model: (model.used or "", model.size))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """The strings of a metadata array."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, tuple) else ()
 
 
 def _layout(word: str) -> Layout | None:

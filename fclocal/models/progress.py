@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Phase: TypeAlias = Literal["waiting", "downloading", "checking", "there"]
+Phase: TypeAlias = Literal["waiting", "downloading", "checking", "there", "converting", "quantizing"]
 
 
 @dataclass(frozen=True, slots=True)
