@@ -138,7 +138,13 @@ def _texts(document: _Document, path: Path) -> list[str]:
 
 
 def _like_sentencepiece(texts: list[str], document: _Document) -> Vocabulary:
-    """The SentencePiece vocabulary that was turned into this file: earlier ids are earlier merges."""
+    """The SentencePiece vocabulary that was turned into this file.
+
+    Its scores are lost, but the merges are in their order, and nothing but the order matters.
+    """
+    ranks: dict[str, int] = {}
+    for rank, merge in enumerate(document.model.merges):
+        ranks.setdefault(merge.replace(" ", "") if isinstance(merge, str) else "".join(merge), rank)
     added = {token.id: token for token in document.added_tokens}
     unknown = document.model.unk_token or "<unk>"
     pieces, special = [], {}
@@ -152,7 +158,8 @@ def _like_sentencepiece(texts: list[str], document: _Document) -> Vocabulary:
             kind = Kind.CONTROL if token.special or looks_special(text) else Kind.USER_DEFINED
         else:
             kind = Kind.NORMAL if text else Kind.UNUSED
-        pieces.append(Piece(text or f"[PAD{number}]", kind, 0.0 if kind in _UNSCORED else -float(number)))
+        score = 0.0 if kind in _UNSCORED else -float(ranks.get(text, len(ranks) + number))
+        pieces.append(Piece(text or f"[PAD{number}]", kind, score))
     ids = {piece.text: number for number, piece in enumerate(pieces)}
     special |= {name: ids[text] for name, text in (("bos", "<s>"), ("eos", "</s>")) if text in ids}
     return Vocabulary("llama", "default", tuple(pieces), special=special)
