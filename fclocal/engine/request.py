@@ -34,7 +34,8 @@ class Request:
     that is under way; it is used only when there is a grammar. `stop` are strings that end the text and are not part of
     it. `top_logprobs` (0 to 20) asks for the likeliest alternatives of each sampled token. `force` off samples forced
     tokens one by one (for the benchmark). `stable` is the number of leading prompt tokens that other conversations
-    begin with, too (the function block): their KV state is worth keeping on disk.
+    begin with, too (the function block): their KV state is worth keeping on disk. `credit` gives the probability of a
+    token that the grammar forbids to the longest allowed token that it begins with.
     """
 
     prompt: tuple[int, ...]
@@ -46,6 +47,7 @@ class Request:
     top_logprobs: int = 0
     force: bool = True
     stable: int = 0
+    credit: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,10 @@ class Running:
         self.stopped = False
         self._stops = StopScanner(request.stop)
         self._sampler = Sampler(
-            request.sampling, attempt=self._attempt, top_logprobs=request.top_logprobs, credit=self._tools.credit
+            request.sampling,
+            attempt=self._attempt,
+            top_logprobs=request.top_logprobs,
+            credit=self._tools.credit if request.credit else None,
         )
         self._delivered = len(self._reply)
         self._constraint = self._constrain([token.id for token in self._reply])
