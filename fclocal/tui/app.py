@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from fclocal.errors import DiskError, FclocalError
+from fclocal.escapes import visible
+from fclocal.tui.downloads import Download, Downloads
 from fclocal.tui.opening import Ask, Opened, Opening
 from fclocal.tui.screens.chat import ChatScreen
+from fclocal.tui.switches import Switched
 
 if TYPE_CHECKING:
     from fclocal.chat.session import Session
     from fclocal.chat.store import Sessions
+    from fclocal.chat.turn import Recorder
     from fclocal.messages import Message
 
 
@@ -28,7 +33,14 @@ class FclocalApp(App[None]):
 
     TITLE = "fclocal"
     CSS_PATH = "fclocal.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "leave", "Quit", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave", "Quit", priority=True),
+        Binding("f1,question_mark", "help", "Keys", key_display="?"),
+        Binding("f2", "models", "Models"),
+        Binding("f3", "functions", "Functions"),
+        Binding("f4", "sessions", "Sessions"),
+        Binding("f5", "inspector", "Inspector"),
+    ]
 
     def __init__(self, opening: Opening, *, model_given: bool = True) -> None:
         super().__init__()
@@ -39,16 +51,20 @@ class FclocalApp(App[None]):
         self._leaving = False
         self._store: Sessions | None = None
         self.opened: Opened | None = None
+        self.switched_off: set[str] = set()
+        self.downloads = Downloads(self._download_ended)
         self.chat = ChatScreen()
 
     def on_mount(self) -> None:
         """Paint first, load then."""
         self.push_screen(self.chat)
+        self.set_interval(0.5, self._show_downloads)
         self.chat.call_after_refresh(self._hold_model)
 
     def action_leave(self) -> None:
         """Free the model, then end."""
         self._leaving = True
+        self.downloads.cancel_all()
         if self.opened is None:
             self.exit()
         self._change.set()
@@ -57,6 +73,62 @@ class FclocalApp(App[None]):
         """Put `model` in the place of the loaded one and go on with the conversation."""
         self._wanted = model
         self._change.set()
+
+    def _download_ended(self, download: Download) -> None:
+        name = visible(download.plan.name)
+        sentences = {"done": f"{name} is here: F2 loads it.", "stopped": f"The download of {name} can be resumed."}
+        self.notify(sentences.get(download.state, visible(download.fault)), markup=False, timeout=10)
+
+    def _show_downloads(self) -> None:
+        running = self.downloads.running
+        done, total = sum(one.done for one in running), sum(one.total for one in running)
+        self.chat.status.download = f"downloading {done / total:.0%}" if total else ""
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers."""
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("Models", "Load, download, verify or remove a model", self.action_models)
+        yield SystemCommand("Functions", "Switch functions on and off, see what is enforced", self.action_functions)
+        yield SystemCommand("Sessions", "Resume, search, rename, export or delete a conversation", self.action_sessions)
+        yield SystemCommand("Inspector", "Prompt, grammar, tokens and context of the last reply", self.action_inspector)
+        yield SystemCommand("New chat", "Begin another conversation", self.chat.action_new)
+
+    def action_help(self) -> None:
+        """Show or hide the keys that work now."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def action_models(self) -> None:
+        """Open the model screen."""
+        from fclocal.tui.screens.models import ModelScreen  # deferred: the Hub client, not for the first paint
+
+        self._open(ModelScreen)
+
+    def action_functions(self) -> None:
+        """Open the functions panel."""
+        from fclocal.tui.screens.functions import FunctionScreen  # deferred: compiles schemas
+
+        self._open(FunctionScreen)
+
+    def action_sessions(self) -> None:
+        """Open the list of conversations."""
+        from fclocal.tui.screens.sessions import SessionScreen  # deferred: SQLite
+
+        self._open(SessionScreen)
+
+    def action_inspector(self) -> None:
+        """Open the inspector."""
+        from fclocal.tui.screens.inspector import InspectorScreen  # deferred: needs the engine's modules
+
+        self._open(InspectorScreen)
+
+    def _open(self, kind: Callable[[], Screen[None]]) -> None:
+        if isinstance(self.screen, ChatScreen):
+            self.push_screen(kind())
+        elif self.screen.__class__ is not kind and len(self.screen_stack) > 1:
+            self.switch_screen(kind())
 
     @property
     def store(self) -> Sessions:
@@ -71,6 +143,7 @@ class FclocalApp(App[None]):
         """A conversation that is written down, or goes on in the stored one."""
         assert self.opened is not None
         model = self.opened.runtime.model
+        record: Recorder | None = None
         try:
             if stored is None:
                 record = self.store.record(model=model.name, dialect=model.dialect.name, on_fault=self._disk_fault)
@@ -78,8 +151,14 @@ class FclocalApp(App[None]):
                 record = self.store.go_on(stored, on_fault=self._disk_fault)
         except DiskError as error:
             self._disk_fault(error)
-            return self.opened.start(history=history)
-        return self.opened.start(history=history, record=record)
+        return self.continue_session(history, record)
+
+    def continue_session(self, history: Sequence[Message], record: Recorder | None) -> Session:
+        """A conversation on the model that is loaded now, with the functions that are switched on."""
+        assert self.opened is not None
+        session = self.opened.start(history=history, record=record)
+        session.toolset = Switched(session.toolset, self.switched_off)
+        return session
 
     def _disk_fault(self, error: DiskError) -> None:
         self.chat.say_soon(f"The conversation is no longer saved. {error}")

@@ -37,6 +37,7 @@ from fclocal.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from fclocal.chat.session import Session
+    from fclocal.chat.stored import StoredSession
     from fclocal.tui.app import FclocalApp
     from fclocal.tui.opening import Opened
 
@@ -86,7 +87,7 @@ class ChatScreen(Screen[None]):
         if self.session is None:
             self._take(self.app.begin_session())
         else:
-            self._take(opened.start(history=self.session.history, record=self.session.record))
+            self._take(self.app.continue_session(self.session.history, self.session.record))
         self._next()
 
     async def say(self, text: str) -> None:
@@ -134,6 +135,17 @@ class ChatScreen(Screen[None]):
         await self.transcript.clear()
         if self.app.opened is not None:
             self._take(self.app.begin_session())
+
+    async def resume(self, stored: StoredSession) -> None:
+        """Show a stored conversation and go on with it."""
+        await self.stop_and_wait()
+        self._typed.clear()
+        await self.transcript.clear()
+        await self.transcript.retell(stored)
+        if self.app.opened is None:
+            await self.say("It cannot be gone on with before a model is loaded.")
+            return
+        self._take(self.app.begin_session(stored.messages, stored=stored.summary.id))
 
     # A turn
 

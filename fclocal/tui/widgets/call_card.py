@@ -31,7 +31,7 @@ from fclocal.tui.widgets.result_view import ResultView
 
 MAX_VALUE = 2_000
 COLOURS = {"user": "green", "result": "cyan", "default": "blue", "inferred": "yellow", "unsupported": "bold red"}
-CLOSED = ("done", "failed", "denied", "unanswered", "cached", "proposed", "stopped")
+CLOSED = ("done", "failed", "denied", "unanswered", "cached", "proposed", "stopped", "reused", "unknown", "open")
 
 
 class CallCard(Vertical, can_focus=True):
@@ -81,17 +81,19 @@ class CallCard(Vertical, can_focus=True):
         self._text = text
         self._show(Text(visible(text)))
 
-    async def ready(self, call: FunctionCall, receipt: Receipt) -> None:
+    async def ready(self, call: FunctionCall, receipt: Receipt | None) -> None:
         """The call is whole: colour each argument by its source and fold the receipt under it."""
         self._call, self._receipt = call, receipt
         self._show(_arguments(call.arguments, receipt))
+        if receipt is None:
+            return
         lines = Static(Text("\n".join(visible(line) for line in receipt_lines(receipt))), markup=False)
         folded = Collapsible(lines, title=_summary(receipt), collapsed=True)
         await self.query_one(".receipt").mount(folded)
 
     def running(self, call: FunctionCall) -> None:
         """The function runs now, with these arguments."""
-        if self._call != call and self._receipt is not None:
+        if self._call != call:
             self._call = call
             self._show(_arguments(call.arguments, self._receipt))
         began = time.monotonic()
@@ -122,8 +124,7 @@ class CallCard(Vertical, can_focus=True):
         await box.remove_children()
         match waiting:
             case ApprovalNeeded():
-                if self._receipt is not None:
-                    self._show(_arguments(waiting.call.arguments, self._receipt))
+                self._show(_arguments(waiting.call.arguments, self._receipt))
                 await box.mount(Approval(waiting))
             case ArgumentMissing():
                 await box.mount(MissingArgument(waiting))
@@ -188,11 +189,11 @@ class CallCard(Vertical, can_focus=True):
             self.set_class(state == word, word)
 
 
-def _arguments(arguments: Mapping[str, Json], receipt: Receipt) -> Text:
+def _arguments(arguments: Mapping[str, Json], receipt: Receipt | None) -> Text:
     """One argument a line, its value in the colour of its source, and where it came from."""
     text = Text()
     for name, value in arguments.items():
-        origin = receipt.origins.get(name)
+        origin = receipt.origins.get(name) if receipt else None
         shown = visible(json.dumps(plain(value), ensure_ascii=False))
         if len(shown) > MAX_VALUE:
             shown = f"{shown[:MAX_VALUE]} ... {len(shown) - MAX_VALUE:,} more characters"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on
@@ -11,7 +12,11 @@ from textual.widgets import Collapsible, Markdown, Static
 from textual.widgets.markdown import MarkdownStream
 
 from fclocal.escapes import visible
+from fclocal.messages import AssistantMessage, FunctionResult, UserMessage
 from fclocal.tui.widgets.call_card import CallCard
+
+if TYPE_CHECKING:
+    from fclocal.chat.stored import StoredSession
 
 
 class Transcript(VerticalScroll, can_focus=False):
@@ -77,6 +82,27 @@ class Transcript(VerticalScroll, can_focus=False):
         for card in self._cards.values():
             if card.is_attached:
                 card.stop_if_open()
+
+    async def retell(self, stored: StoredSession) -> None:
+        """A conversation from the past, as it was."""
+        told = {one.call.id: one for one in stored.calls}
+        for message in stored.messages:
+            match message:
+                case UserMessage(text=text):
+                    await self.user(text)
+                case AssistantMessage(text=text, calls=calls):
+                    if text.strip():
+                        await self.mount(Markdown(visible(text), classes="answer", open_links=False))
+                    for index, call in enumerate(calls):
+                        await self.start_call(index, call.id, call.name)
+                        await self.card(call.id).ready(call, told[call.id].receipt if call.id in told else None)
+                case FunctionResult(call_id=call_id) if call_id in self._cards:
+                    one = told.get(call_id)
+                    outcome = one.outcome if one else "open"
+                    await self.card(call_id).finished(message, outcome, (one.ms if one else None) or 0.0)
+        for note in stored.notes:
+            await self.note(note)
+        await self.end_turn()
 
     async def start_call(self, index: int, call_id: str, name: str) -> None:
         """A new card."""
