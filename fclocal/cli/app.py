@@ -31,6 +31,7 @@ COMMANDS = {
     "tools": "fclocal.cli.tools:tools",
     "sessions": "fclocal.cli.sessions:sessions",
     "doctor": "fclocal.cli.doctor:doctor",
+    "bench": "fclocal.cli.bench:bench",
 }
 
 
