@@ -118,7 +118,7 @@ def read_file(path: Path) -> dict[str, StoredTensor]:
         document = json.loads(text)
         document.pop("__metadata__", None)
         entries = _HEADER.validate_python(document)
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise _broken(path, "its header makes no sense") from None
     return {name: _tensor(path, name, entry, 8 + length, whole) for name, entry in entries.items()}
 
