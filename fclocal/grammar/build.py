@@ -128,7 +128,7 @@ class Builder:
         return Number(plan.whole, plan.low, plan.high, plan.low_open, plan.high_open, plan.step, extent)
 
     def _text(self, plan: TextPlan) -> Text | None:
-        if plan.shortest > plan.longest:
+        if plan.shortest > min(plan.longest, MAX_SIZE):
             return None
         patterns, texts = self._admitted(plan)
         if not patterns:
@@ -170,6 +170,7 @@ class Builder:
         shortest = max(plan.shortest, len(first) + plan.matches if plan.match is not None else 0)
         unique = False
         if plan.unique and longest > 1:
+            rest = _counted_out(rest)
             unique = isinstance(rest, Literals) and len(rest.values) <= MAX_UNIQUE and not first
             if unique and isinstance(rest, Literals):
                 longest = min(longest, len(rest.values))
@@ -179,7 +180,7 @@ class Builder:
                 self.notes.left[plan.unique] = "uniqueItems"
         if self.narrow:
             longest = max(shortest, 1 if rest or first else 0)
-        if shortest > longest:
+        if shortest > min(longest, MAX_SIZE):
             return None
         return items(tuple(first), rest, shortest, longest, unique=unique, match=match, matches=plan.matches)
 
@@ -196,6 +197,8 @@ class Builder:
                 raise TooMuchWork
         extras = self._extras(plan, conjunction, fuel, spare=plan.fewest > len(members))
         fewest, most = plan.fewest, plan.most
+        if fewest > MAX_SIZE:
+            return None
         if self.narrow:
             members, extras = _only_needed(members, extras, fewest)
         required_count = sum(member.required for member in members)
@@ -245,6 +248,15 @@ class Builder:
         if keys.patterns:
             return list(short_texts(keys.shortest, keys.longest, keys.patterns, count))
         return [f"{number:0{max(keys.shortest, 1)}}" for number in range(count)]
+
+
+def _counted_out(shape: Shape | None) -> Shape | None:
+    """A few whole numbers as constants, so that different ones can be asked for."""
+    if not isinstance(shape, Number) or not shape.whole or shape.step or shape.low is None or shape.high is None:
+        return shape
+    if shape.high - shape.low >= MAX_UNIQUE:
+        return shape
+    return literals(tuple(range(int(shape.low), int(shape.high) + 1)))
 
 
 def _keeps_apart(plan: TextPlan, shape: Text) -> bool:

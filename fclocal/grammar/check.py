@@ -11,11 +11,11 @@ from jsonschema.exceptions import ValidationError
 from referencing.exceptions import Unresolvable
 
 from fclocal.functions import Json, JsonObject
-from fclocal.grammar.drafts import TooManySteps, bounded_validator, start_counting
+from fclocal.grammar.drafts import EndlessReference, TooManySteps, bounded_validator, start_counting
 from fclocal.grammar.pointers import first_segment, pointer
 
 MAX_PROBLEMS = 20
-MAX_DEPTH = 64
+MAX_DEPTH = 48
 MAX_SENTENCE = 300
 
 
@@ -43,7 +43,7 @@ def check(arguments: Json, parameters: JsonObject | bool) -> tuple[Problem, ...]
         problems = [_problem(error) for error, _ in zip(validator.iter_errors(arguments), range(MAX_PROBLEMS))]  # noqa: B905
     except TooManySteps:
         return (Problem("", "$ref", "The schema takes too long to check."),)
-    except RecursionError:
+    except (EndlessReference, RecursionError):
         return (Problem("", "$ref", "The schema refers to itself without end."),)
     except Unresolvable as error:
         return (Problem("", "$ref", f"The schema refers to {error.ref!r}, which is not in it."),)

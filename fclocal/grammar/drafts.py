@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TypeAlias, cast
@@ -23,14 +24,29 @@ from fclocal.grammar.keywords import draft
 from fclocal.grammar.patterns import searcher
 from fclocal.grammar.source import Place
 
-MAX_STEPS = 50_000
+MAX_STEPS = 20_000
+MAX_NESTED = 170
 
 Keyword: TypeAlias = Callable[[Validator, Json, Json, JsonObject], "Iterator[ValidationError] | None"]
-_steps: ContextVar[int] = ContextVar("_steps", default=0)
+
+
+@dataclass(slots=True)
+class _Effort:
+    """What a check has cost so far: keywords evaluated, and how many stand inside one another now."""
+
+    steps: int = 0
+    depth: int = 0
+
+
+_effort: ContextVar[_Effort] = ContextVar("_effort")
 
 
 class TooManySteps(Exception):
     """A schema whose check would take too long."""
+
+
+class EndlessReference(Exception):
+    """A schema that leads back to itself without looking at another value."""
 
 
 def bounded_validator(schema: Json) -> Validator:
@@ -44,13 +60,13 @@ def place_accepts(place: Place, value: Json, *, uri: str) -> bool:
     schema = {keyword: entry for keyword, entry in place.schema.items() if keyword not in ("enum", "const")}
     try:
         return bool(_build(uri)(schema, registry=REGISTRY, _resolver=place.resolver).is_valid(value))
-    except (TooManySteps, RecursionError, Unresolvable):
+    except (TooManySteps, EndlessReference, RecursionError, Unresolvable):
         return False
 
 
 def start_counting() -> None:
-    """Begin a check in this context: at most MAX_STEPS keyword evaluations until the next call."""
-    _steps.set(0)
+    """Begin a check in this context: at most MAX_STEPS keywords are evaluated until the next call."""
+    _effort.set(_Effort())
 
 
 @lru_cache(maxsize=8)
@@ -68,11 +84,17 @@ def _build(uri: str) -> Callable[..., Validator]:
 
 def _counted(keyword: Keyword) -> Keyword:
     def check(validator: Validator, value: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
-        taken = _steps.get() + 1
-        if taken > MAX_STEPS:
+        effort = _effort.get()
+        effort.steps += 1
+        if effort.steps > MAX_STEPS:
             raise TooManySteps
-        _steps.set(taken)
-        yield from keyword(validator, value, instance, schema) or ()
+        if effort.depth >= MAX_NESTED:
+            raise EndlessReference
+        effort.depth += 1
+        try:
+            yield from keyword(validator, value, instance, schema) or ()
+        finally:
+            effort.depth -= 1
 
     return check
 

@@ -30,7 +30,7 @@ def narrowed(compiled: CompiledSchema, problems: Sequence[Problem] = ()) -> Comp
     of whole examples that the check has accepted. Where none is found, the smallest language is returned as it is.
     """
     where = frozenset(first_segment(problem.pointer) for problem in problems) or frozenset({""})
-    shape = _smaller(json.dumps(compiled.parameters, ensure_ascii=False), compiled.arguments, where)
+    shape = _smaller(json.dumps(compiled.parameters, default=dict), compiled.arguments, where)
     rules = Rules()
     one_line, indented = rules.one_line(shape), rules.indented(shape)
     return replace(compiled, shape=shape, rules=rules.named, one_line=one_line, indented=indented)

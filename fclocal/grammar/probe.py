@@ -27,7 +27,7 @@ _FAVOURITES = b"0a1A2b-_. /:"
 
 def json_leaf(schema: dict[str, Json]) -> str:
     """A JSON schema as it stands in Lark text."""
-    return "%json " + json.dumps({**schema, "x-guidance": GUIDANCE}, ensure_ascii=False)
+    return "%json " + json.dumps({**schema, "x-guidance": GUIDANCE})
 
 
 def text_leaf(shortest: int, longest: int, patterns: tuple[str, ...]) -> str:

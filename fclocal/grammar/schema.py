@@ -84,12 +84,12 @@ class SchemaReport:
 
 def compile_schema(parameters: JsonObject) -> CompiledSchema:
     """Compile the parameters of one function, an object. Raises BrokenSchema. Remembers what it has compiled."""
-    return _compile(json.dumps(parameters, ensure_ascii=False), arguments=True)
+    return _compile(_canonical(parameters), arguments=True)
 
 
 def compile_value(schema: JsonObject | bool) -> CompiledSchema:
     """Compile the schema of any JSON value. Raises BrokenSchema. Remembers what it has compiled."""
-    return _compile(json.dumps(schema, ensure_ascii=False), arguments=False)
+    return _compile(_canonical(schema), arguments=False)
 
 
 def report(function: Function) -> SchemaReport:
@@ -104,18 +104,23 @@ def report(function: Function) -> SchemaReport:
 
 def slim_shape(compiled: CompiledSchema) -> Shape:
     """The shape with only what is required, lists as short as they may be, and formats in their plainest spelling."""
-    return _slim(json.dumps(compiled.parameters, ensure_ascii=False), arguments=compiled.arguments) or compiled.shape
+    return _slim(_canonical(compiled.parameters), arguments=compiled.arguments) or compiled.shape
+
+
+def _canonical(schema: JsonObject | bool) -> str:
+    """JSON text that keeps the order of keys: it is the order of the arguments."""
+    return json.dumps(schema, default=dict)
 
 
 @lru_cache(maxsize=1024)
 def _compile(text: str, *, arguments: bool) -> CompiledSchema:
     if len(text) > MAX_BYTES:
         raise BrokenSchema(f"it is bigger than {MAX_BYTES >> 10} KiB")
-    schema: Json = json.loads(text)
+    schema: Json = json.loads(text, parse_constant=_refuse_constant)
     source = Source(schema)
     try:
         compiled = _take_apart(schema, source, arguments=arguments)
-    except (TooMuchWork, RecursionError):
+    except (TooMuchWork, RecursionError, ArithmeticError):
         compiled = None
     if compiled is None or _is_refused(compiled):
         compiled = _open_value(schema, arguments=arguments)
@@ -129,8 +134,12 @@ def _slim(text: str, *, arguments: bool) -> Shape | None:
     planner = Planner(Expansion(source), Notes(), narrow=True)
     try:
         return Builder(planner, narrow=True).build(_root(source, arguments=arguments))
-    except (TooMuchWork, RecursionError):
+    except (TooMuchWork, RecursionError, ArithmeticError):
         return None
+
+
+def _refuse_constant(word: str) -> Json:
+    raise BrokenSchema(f"{word} is not a JSON number")
 
 
 def _root(source: Source, *, arguments: bool) -> Conjunction:

@@ -6,11 +6,14 @@ Shapes are finite in depth and may share parts. Each knows its extent.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
 from fclocal.functions import Json
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,9 @@ Shape: TypeAlias = Literals | Number | Text | Items | Fields | Either
 
 
 def dump(value: Json) -> str:
-    """JSON text with the separators that every grammar here writes."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    """JSON text with the separators that every grammar here writes; halves of surrogate pairs stay escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return text if text.isascii() or _SURROGATE.search(text) is None else json.dumps(value)
 
 
 def length(value: Json) -> int:

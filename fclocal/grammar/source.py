@@ -55,6 +55,8 @@ class Source:
     reference hides the keywords beside it."""
 
     def __init__(self, schema: Json) -> None:
+        if (wrong := fault(schema)) is not None:
+            raise BrokenSchema(wrong)
         self.draft = uri = draft(schema)
         self.legacy = any(f"draft-0{number}" in uri for number in (3, 4, 6, 7))
         self._places: dict[tuple[int, str], Place] = {}
@@ -127,8 +129,6 @@ class Source:
 
     def _walk(self, schema: Json, resolver: Resolver[Json]) -> Place:
         """Visit every subschema level by level, so that each has the pointer of where it stands."""
-        if (wrong := fault(schema)) is not None:
-            raise BrokenSchema(wrong)
         root = self._place(schema, "", resolver)
         level = [root]
         for _ in range(MAX_LEVELS + 1):

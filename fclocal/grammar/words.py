@@ -13,9 +13,11 @@ _META = frozenset(".^$*+?()[]{}|\\")
 
 
 def all_but(words: Sequence[str]) -> str:
-    """A pattern for every text except these."""
+    """A pattern for every text except these; halves of surrogate pairs can be in no text."""
     tree: Tree = {}
     for word in words:
+        if any("\ud800" <= char <= "\udfff" for char in word):
+            continue
         node = tree
         for char in word:
             node = node.setdefault(char, {})
