@@ -80,8 +80,11 @@ class Database:
                     self._connection.execute("ROLLBACK")
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: on disk when the block ends, undone when it raises. Raises DiskError."""
+    def writing(self, *, forget: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction: on disk when the block ends, undone when it raises. Raises DiskError.
+
+        With `forget`, what was deleted is not even left in the log.
+        """
         with self._mutex, explained(self.path), self._locked():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -91,7 +94,7 @@ class Database:
                 if self._connection.in_transaction:
                     with suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
-            self._checkpoint()
+            self._checkpoint(least=0 if forget else CHECKPOINT_BYTES)
 
     def check(self) -> str:
         """SQLite's own verdict on the file, "ok" when nothing is wrong."""
@@ -103,6 +106,7 @@ class Database:
             version = self._version()
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
             self._connection.execute("PRAGMA mmap_size = 0")
             if version == len(MIGRATIONS) and self._mode() == "wal":
@@ -134,13 +138,13 @@ class Database:
     def _mode(self) -> str:
         return str(self._connection.execute("PRAGMA journal_mode").fetchone()[0])
 
-    def _checkpoint(self) -> None:
-        """Move the write-ahead log into the file once it is long. The caller holds the file lock."""
+    def _checkpoint(self, *, least: int) -> None:
+        """Move the write-ahead log into the file once it has more than `least` bytes, under the file lock."""
         try:
             size = os.stat(f"{self.path}-wal").st_size  # noqa: PTH116  # the name is no Path
         except OSError:
             return
-        if size > CHECKPOINT_BYTES:
+        if size > least:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 

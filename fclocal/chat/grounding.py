@@ -18,7 +18,7 @@ from fclocal.chat.questions import alternatives, choices, coerce, question, reso
 from fclocal.chat.wording import find_text
 from fclocal.events import Origin, Source
 from fclocal.functions import Function, Json, JsonObject
-from fclocal.messages import FunctionCall, Message
+from fclocal.messages import AssistantMessage, FunctionCall, FunctionResult, Message
 
 __all__ = ["coerce", "ground", "question"]
 
@@ -27,6 +27,7 @@ MAX_DEPTH = 12
 MAX_STRETCH = 200
 _ORDER: tuple[Source, ...] = ("user", "result", "default", "inferred", "unsupported")
 _MISSING = object()
+_NOTHING: tuple[Json, ...] = ("", [], {})
 
 
 def ground(
@@ -39,8 +40,10 @@ def ground(
 ) -> Mapping[str, Origin]:
     """Argument name -> where its value came from, for every argument of `call`.
 
-    A list or object is as weakly founded as the weakest value in it. `messages` are those before the call, the oldest
-    first; `probabilities` are the model's own; `today` is the day from which "tomorrow" counts (default: the clock's).
+    A list or object is as weakly founded as the weakest value in it. A value that the same argument had in an earlier
+    call which ran is inferred: the user let it pass, or gave it as an answer. `messages` are those before the call,
+    the oldest first; `probabilities` are the model's own; `today` is the day from which "tomorrow" counts (default:
+    the clock's).
     """
     heard = hear(messages, today=today or date.today())
     texts = tuple((name, flat_texts(value)) for name, value in call.arguments.items())
@@ -49,8 +52,24 @@ def ground(
         schema = function.properties.get(name)
         beside = tuple(text for other, some in texts if other != name or not isinstance(value, str) for text in some)
         leaf = Leaf(name, resolved(schema, function.parameters), function, beside[:20])
-        found[name] = replace(_origin(value, leaf, heard), probability=probabilities.get(name))
+        origin = _origin(value, leaf, heard)
+        if origin.source == "unsupported" and (earlier := _earlier(name, value, messages)) is not None:
+            origin = Origin("inferred", message=earlier)
+        found[name] = replace(origin, probability=probabilities.get(name))
     return found
+
+
+def _earlier(name: str, value: Json, messages: Sequence[Message]) -> int | None:
+    """The newest reply with a call that ran well with the same argument, if there is one."""
+    done = {message.call_id for message in messages if isinstance(message, FunctionResult) and message.ok}
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        for call in message.calls if isinstance(message, AssistantMessage) else ():
+            if call.id in done and name in call.arguments and value not in _NOTHING:
+                had = call.arguments[name]
+                if had == value and type(had) is type(value):
+                    return index
+    return None
 
 
 @dataclass(frozen=True, slots=True)

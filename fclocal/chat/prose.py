@@ -33,6 +33,7 @@ _ASKED = spelled("""
     headline heading reason details feedback activity
 """)
 _WRITTEN_NAMES = frozenset(map(stem, _WRITTEN))
+_PROSE_ENDS = frozenset(map(stem, spelled("string line term terms words phrase field input value")))
 _PROSE_NAMES = _WRITTEN_NAMES | frozenset(map(stem, _ASKED))
 _COMPOSES = re.compile(
     r"\b(?:write|draft|compose|summari[sz]e|generate|create|explain|describe|invent|rephrase|rewrite|reword|outline"
@@ -52,7 +53,8 @@ def content_words(text: str) -> tuple[str, ...]:
 
 def is_prose(leaf: Leaf) -> bool:
     """Whether an argument takes words of the model's own choosing, such as a query or a title."""
-    return any(stem(word) in _PROSE_NAMES for word in leaf.name_words[-1:] + leaf.name_words[:1])
+    words = [stem(word) for word in leaf.name_words] or [""]
+    return words[-1] in _PROSE_NAMES or (words[0] in _PROSE_NAMES and words[-1] in _PROSE_ENDS)
 
 
 def find_prose(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:

@@ -126,12 +126,13 @@ class Sessions:
         return replace(summary, title=title)
 
     def remove(self, session: str) -> SessionSummary:
-        """Delete a conversation with everything in it."""
+        """Delete a conversation with everything in it, without a trace in the file or its log."""
         summary = self.find(session)
-        with self._database.writing() as connection:
+        with self._database.writing(forget=True) as connection:
             connection.execute("DELETE FROM calls WHERE session = ?", (summary.id,))
             connection.execute("DELETE FROM messages WHERE session = ?", (summary.id,))
             connection.execute("DELETE FROM sessions WHERE id = ?", (summary.id,))
+            connection.execute("INSERT INTO messages_text (messages_text) VALUES ('optimize')")
         return summary
 
     def search(self, words: str, *, limit: int = 20) -> tuple[Found, ...]:

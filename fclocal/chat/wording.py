@@ -8,12 +8,12 @@ from itertools import pairwise
 
 from fclocal.chat.amounts import find_expression, find_number, is_expression
 from fclocal.chat.evidence import Evidence, Leaf, first, stronger
-from fclocal.chat.folding import fold, has_cjk, spelled_out, stem, unlauted, words_of
+from fclocal.chat.folding import fold, has_cjk, spelled, spelled_out, stem, unlauted, words_of
 from fclocal.chat.heard import Heard
 from fclocal.chat.moments import find_moment, parse_moment
 from fclocal.chat.numbers import SMALL, parse_number, said_numbers
 from fclocal.chat.phrases import find_exact, find_inside, find_near, find_squashed, find_typo, find_words
-from fclocal.chat.placeholders import is_example_address, is_placeholder
+from fclocal.chat.placeholders import is_placeholder
 from fclocal.chat.places import country_names, zone_places
 from fclocal.chat.prose import STOP_WORDS, content_words, find_prose, is_prose
 from fclocal.chat.units import close, quantities, says_alias
@@ -23,10 +23,12 @@ _SPOKEN_EMAIL = re.compile(r"([\w.+-]+) at ((?:[\w-]+(?: dot |\.))+[\w-]+)")
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:www\.)?(.+?)/?")
 _CODE = re.compile(r"\S*[\d/\\._@#:+-]\S*")
 _FILE = re.compile(r"(?P<stem>[\w -]+)\.(?P<ending>\w{1,5})")
-_MAKES = frozenset(("sav", "save", "creat", "writ", "export", "store", "add", "new", "output", "target", "download"))
+_MAKES = frozenset(map(stem, spelled("save create write export store add new output target download")))
 _ZONE = re.compile(
     r"(?i)(?:africa|america|antarctica|asia|atlantic|australia|europe|indian|pacific|us|canada|etc)(?:/[a-z_+\-\d]+)+"
 )
+_FOLDER = re.compile(r"\b(?:here|(?:this|current|working|my) (?:folder|directory|dir)|pwd|cwd)\b|(?<!\S)\.(?!\S)")
+_HERE = {".": _FOLDER, "./": _FOLDER, "~": re.compile(r"\bhome\b|(?<!\S)~"), "~/": re.compile(r"\bhome\b|(?<!\S)~")}
 _QUOTED = re.compile(r"[\"']([^\"']{1,200})[\"']|`([^`]{1,200})`")
 _PLACE = frozenset(
     map(stem, ("city", "location", "place", "town", "address", "region", "country", "destination", "origin", "airport"))
@@ -41,6 +43,8 @@ def find_text(value: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None
     text = value.strip()
     if not text:
         return None
+    if text in _HERE:
+        return first(heard, lambda message: _found(_HERE[text], message))
     if is_placeholder(text, leaf):
         return first(heard, lambda message: _quoted(text, message))
     best: Evidence | None = None
@@ -49,6 +53,11 @@ def find_text(value: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None
         if best is not None and best.rank == 0:
             return best
     return best
+
+
+def _found(pattern: re.Pattern[str], message: Heard) -> tuple[int, int, bool] | None:
+    match = pattern.search(message.text[: message.limit])
+    return (match.start(), match.end(), False) if match else None
 
 
 def _finders(text: str, leaf: Leaf) -> Iterator[Finder]:
@@ -167,11 +176,11 @@ def _code(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
     found = first(heard, lambda message: _with(find_squashed(letters, message), said=True))
     if found is None and text.startswith("+") and len(letters) > 8:
         local = letters[-8:]
-        return first(heard, lambda message: _with(find_squashed_tail(local, message), said=False))
+        return first(heard, lambda message: _with(_find_tail(local, message), said=False))
     return found
 
 
-def find_squashed_tail(digits: str, message: Heard) -> tuple[int, int] | None:
+def _find_tail(digits: str, message: Heard) -> tuple[int, int] | None:
     """The last digits of a telephone number whose country code was left out."""
     at = message.squashed.find(digits)
     places = message.squashed_places if at >= 0 else ()
@@ -184,7 +193,7 @@ def _address(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
         return None
     match = _URL.fullmatch(fold(text))
     host = match.group(1) if match else ""
-    if "." not in host or is_example_address(text):
+    if "." not in host:
         return None
     return first(heard, lambda message: _with(find_exact(host, message), said=True))
 
@@ -195,9 +204,7 @@ def _path(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
     if len(parts) > 1 and "://" not in text:
         return first(heard, lambda message: _all_exact(parts, message))
     file = _FILE.fullmatch(fold(text))
-    if file is None or not leaf.function_words | leaf.about > leaf.function_words:
-        return None
-    if not _MAKES & (leaf.function_words | leaf.about):
+    if file is None or not _MAKES & (leaf.function_words | leaf.about):
         return None
     words = [word for word in words_of(file["stem"]) if stem(word) not in STOP_WORDS]
     return first(heard, lambda message: _with(find_near(words, message), said=False))
@@ -213,13 +220,7 @@ def _zone(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
     """A time zone by the place it is named after, or by its country."""
     if not _ZONE.fullmatch(text):
         return None
-    places = zone_places(text)
-    return first(
-        heard,
-        lambda message: next(
-            (_with(find_words(words_of(one), message)) for one in places if find_words(words_of(one), message)), None
-        ),
-    )
+    return _one_of(zone_places(text), heard)
 
 
 def _squashed(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
@@ -238,17 +239,18 @@ def _near(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
 
 
 def _country(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
-    names = country_names(fold(text))
-    return (
-        first(
-            heard,
-            lambda message: next(
-                (_with(find_words(words_of(one), message)) for one in names if find_words(words_of(one), message)), None
-            ),
-        )
-        if names
-        else None
-    )
+    """A country under another of its names, or by its code."""
+    return _one_of(country_names(fold(text)), heard)
+
+
+def _one_of(names: Sequence[str], heard: Sequence[Heard]) -> Evidence | None:
+    """What follows from any of `names`."""
+    wanted = [words_of(name) for name in names]
+
+    def matcher(message: Heard) -> tuple[int, int, bool] | None:
+        return next((_with(found) for words in wanted if (found := find_words(words, message))), None)
+
+    return first(heard, matcher) if wanted else None
 
 
 def _qualified(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
@@ -272,10 +274,16 @@ def _initials(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
 
 
 def _spelled(letters: str, message: Heard) -> tuple[int, int, bool] | None:
+    """Neighbouring words that begin with `letters`, little words between them left out."""
     words = [word for word in message.words if stem(word.text) not in STOP_WORDS]
     firsts = "".join(word.text[0] for word in words)
     at = firsts.find(letters) if len(letters) > 2 else -1
-    return (words[at].start, words[at + len(letters) - 1].end, False) if at >= 0 else None
+    while at >= 0:
+        run = words[at : at + len(letters)]
+        if all(re.fullmatch(r"[\s-](?:[a-z]{1,3} )*", message.text[one.end : two.start]) for one, two in pairwise(run)):
+            return run[0].start, run[-1].end, False
+        at = firsts.find(letters, at + 1)
+    return None
 
 
 def _slip(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
@@ -300,7 +308,7 @@ def _together(places: Sequence[tuple[int, int]]) -> bool:
 def _kin(text: str, leaf: Leaf, heard: Sequence[Heard]) -> Evidence | None:
     """Another form of words that were said: "running" for "ran"."""
     words = [stem(word) for word in content_words(text)]
-    if not words or len(words) > 4:
+    if not words or len(words) > 4 or (text[0].isupper() and not is_prose(leaf)):
         return None
 
     def matcher(message: Heard) -> tuple[int, int, bool] | None:

@@ -156,6 +156,26 @@ def test_sides_and_their_order() -> None:
     assert origin("Graz", "hi", AssistantMessage("Shall I say Graz?"), "yes").source == "inferred"
 
 
+def test_what_an_earlier_call_ran_with_is_inferred() -> None:
+    made = FunctionCall("c0", "do_it", {"value": "Graz"})
+    ran: list[Message] = [UserMessage("go"), AssistantMessage("", (made,)), FunctionResult("c0", "sunny")]
+    assert origin("Graz", *ran, UserMessage("and tomorrow?")).source == "inferred"
+    assert origin("Graz", *ran, UserMessage("and tomorrow?"), name="other").source == "unsupported"
+    denied = FunctionResult("c0", "Not run.", ok=False)
+    assert origin("Graz", *ran[:2], denied, UserMessage("and tomorrow?")).source == "unsupported"
+
+
+def test_words_that_stand_there_by_chance_are_no_values() -> None:
+    for value, said in (("it", "delete it"), ("this", "translate this"), ("file", "delete the file")):
+        assert origin(value, said).source == "unsupported"
+    assert origin(".", "list the files here", name="folder").source == "inferred"
+    assert origin(".", "list my files", name="folder").source == "unsupported"
+    assert origin("Turner", "turn on the light", name="surname").source == "unsupported"
+    assert origin("John Doe", "I am John Doe").source == "user"
+    assert origin("11111", "zip 11111").source == "user"
+    assert origin("Add milk", "add milk to the list").source == "user"
+
+
 def test_defaults_choices_and_flags() -> None:
     assert origin(5, "go", schema={"type": "integer", "default": 5}).source == "default"
     assert origin(5, "five please", schema={"type": "integer", "default": 5}).source == "user"

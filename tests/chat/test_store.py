@@ -203,6 +203,21 @@ def test_remove(stored: Sessions) -> None:
         assert connection.execute("SELECT count(*) FROM calls").fetchone() == (0,)
 
 
+def test_what_was_removed_is_nowhere_on_the_disk(stored: Sessions) -> None:
+    kept = begin(stored, UserMessage("keepsake"))
+    secret = begin(
+        stored, UserMessage("xylophonist " * 50), AssistantMessage("", (FunctionCall("c", "f", {"x": "zirconium"}),))
+    )
+    stored.search("xylophonist")
+    stored.remove(secret.id)
+    for file in stored.path.parent.iterdir():
+        content = file.read_bytes()
+        assert b"xylophon" not in content, file.name
+        assert b"zirconium" not in content, file.name
+    assert stored.load(kept.id).messages == (UserMessage("keepsake"),)
+    assert [found.session.id for found in stored.search("keepsake")] == [kept.id]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(exclude_categories=[]), max_size=40), min_size=1, max_size=4))
 def test_any_text_is_kept(stored: Sessions, texts: list[str]) -> None:
