@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -11,11 +13,13 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from fclocal import paths
 from fclocal.errors import DiskError, FclocalError
 from fclocal.escapes import visible
 from fclocal.tui.downloads import Download, Downloads
 from fclocal.tui.opening import Ask, Opened, Opening
 from fclocal.tui.screens.chat import ChatScreen
+from fclocal.tui.screens.welcome import WelcomeScreen
 from fclocal.tui.switches import Switched
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ class FclocalApp(App[None]):
         self._change = asyncio.Event()
         self._wanted: str | None = None
         self._leaving = False
+        self._code = 0
         self._store: Sessions | None = None
         self.opened: Opened | None = None
         self.switched_off: set[str] = set()
@@ -57,8 +62,12 @@ class FclocalApp(App[None]):
 
     def on_mount(self) -> None:
         """Paint first, load then."""
+        if not self.is_headless:
+            self._leave_on_signals()
         self.push_screen(self.chat)
         self.set_interval(0.5, self._show_downloads)
+        if not self._model_given and not (paths.data_folder() / "sessions.db").exists():
+            self.push_screen(WelcomeScreen())
         self.chat.call_after_refresh(self._hold_model)
 
     def action_leave(self) -> None:
@@ -66,8 +75,20 @@ class FclocalApp(App[None]):
         self._leaving = True
         self.downloads.cancel_all()
         if self.opened is None:
-            self.exit()
+            self.exit(return_code=self._code)
         self._change.set()
+
+    def _leave_on_signals(self) -> None:
+        """A terminal that is closed, and a polite kill, give the terminal back as it was."""
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                with suppress(NotImplementedError):  # Windows' event loop has no signal handlers
+                    asyncio.get_running_loop().add_signal_handler(number, self._leave_with, 128 + number)
+
+    def _leave_with(self, code: int) -> None:
+        self._code = code
+        self.action_leave()
 
     def load(self, model: str) -> None:
         """Put `model` in the place of the loaded one and go on with the conversation."""
@@ -179,7 +200,7 @@ class FclocalApp(App[None]):
             self.opened = None
             self._change.clear()
             model = self._wanted
-        self.exit()
+        self.exit(return_code=self._code)
 
     async def _hold(self, model: str | None) -> None:
         status = self.chat.status
