@@ -11,7 +11,7 @@ from fclocal.grammar.cases import key
 from fclocal.grammar.expand import TooMuchWork
 from fclocal.grammar.plan import Planner
 from fclocal.grammar.plans import ListPlan, LiteralPlan, NumberPlan, ObjectPlan, Plan, TextPlan
-from fclocal.grammar.probe import short_texts
+from fclocal.grammar.probe import UNLIMITED, short_texts
 from fclocal.grammar.shapes import (
     Either,
     Extent,
@@ -34,6 +34,7 @@ MAX_SIZE = 1 << 16
 MAX_OPTIONAL = 300
 MAX_SHAPES = 8_000
 MAX_COUNTED = 2_000
+MAX_TRIES = 200
 MAX_UNIQUE = 48
 
 
@@ -47,6 +48,7 @@ class Builder:
         self.narrow = narrow
         self.recursive: set[str] = set()
         self._weight = 0
+        self._tried: set[tuple[str, ...]] = set()
         self._known: dict[tuple[Conjunction, int], Shape | None] = {}
         self._back: set[tuple[Conjunction, Conjunction]] = set()
 
@@ -130,27 +132,41 @@ class Builder:
     def _text(self, plan: TextPlan) -> Text | None:
         if plan.shortest > min(plan.longest, MAX_SIZE):
             return None
-        patterns, texts = self._admitted(plan)
-        if not patterns:
+        wanted = tuple(pattern for pattern, _, _ in plan.patterns)
+        texts = self._try(plan, wanted) if wanted else ()
+        if wanted and not texts:
+            plan, wanted, texts = self._loosened(plan, wanted)
+        if not wanted:
             least = "a" * plan.shortest
             return Text(plan.shortest, plan.longest, (), Extent(least, plan.shortest + 2, plan.shortest + 2))
         size = length(texts[0])
-        return Text(plan.shortest, plan.longest, patterns, Extent(texts[0], size, 2 * size + 16))
+        return Text(plan.shortest, plan.longest, wanted, Extent(texts[0], size, 2 * size + 16))
 
-    def _admitted(self, plan: TextPlan, count: int = 1) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The patterns that llguidance takes, together, with short texts that they admit; the others are left."""
-        wanted = tuple(pattern for pattern, _, _ in plan.patterns)
-        texts = short_texts(plan.shortest, plan.longest, wanted, count) if wanted else ()
-        if texts:
-            return wanted, texts
+    def _try(self, plan: TextPlan, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        """A short text that llguidance admits; none when it takes no such patterns, or after MAX_TRIES of them."""
+        self._tried.add(patterns)
+        if len(self._tried) > MAX_TRIES:
+            return ()
+        return short_texts(plan.shortest, plan.longest, patterns)
+
+    def _loosened(self, plan: TextPlan, wanted: tuple[str, ...]) -> tuple[TextPlan, tuple[str, ...], tuple[str, ...]]:
+        """A plan that llguidance takes where it does not take patterns and lengths together: the patterns without the
+        lengths, or the lengths with those patterns that it does take. What is given up is left to the check."""
+        texts = self._try(replace(plan, shortest=0, longest=UNLIMITED), wanted)
+        if texts and plan.shortest <= len(texts[0]) <= plan.longest:
+            if not plan.capped:
+                self.notes.left[f"{plan.pointer}/maxLength"] = "maxLength"
+            if plan.shortest:
+                self.notes.left[f"{plan.pointer}/minLength"] = "minLength"
+            return replace(plan, shortest=0, longest=UNLIMITED), wanted, texts
         kept: tuple[str, ...] = ()
         for pattern, where, keyword in plan.patterns:
-            found = short_texts(plan.shortest, plan.longest, (*kept, pattern), count)
+            found = self._try(plan, (*kept, pattern))
             if found:
                 kept, texts = (*kept, pattern), found
             elif keyword:
                 self.notes.left[where] = keyword
-        return kept, texts
+        return plan, kept, texts
 
     def _list(self, plan: ListPlan, conjunction: Conjunction, fuel: int) -> Shape | None:
         rest = self._below(plan.rest, conjunction, fuel) if plan.rest is not None else None

@@ -99,7 +99,8 @@ class Planner:
         if longest > HARD_TEXT:
             longest = max(HARD_TEXT, case.shortest)
             self.notes.cap(case, "maxLength", longest)
-        return TextPlan(case.shortest, longest, tuple(patterns))
+        where = case.places[0].pointer if case.places else ""
+        return TextPlan(case.shortest, longest, tuple(patterns), where, case.longest is None)
 
     def _format(self, name: str, where: str) -> Iterator[tuple[str, str, str]]:
         if name in GRAMMAR_PATTERNS or (self.narrow and name in PLAIN_PATTERNS):

@@ -33,11 +33,16 @@ class NumberPlan:
 
 @dataclass(frozen=True, slots=True)
 class TextPlan:
-    """Strings; each of `patterns` comes with the pointer and keyword that it stands for."""
+    """Strings; each of `patterns` comes with the pointer and keyword that it stands for.
+
+    `pointer` is where the lengths are stated; `capped` says that `longest` is a limit of ours.
+    """
 
     shortest: int
     longest: int
     patterns: tuple[tuple[str, str, str], ...]
+    pointer: str = ""
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

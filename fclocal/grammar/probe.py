@@ -18,6 +18,7 @@ GUIDANCE: dict[str, Json] = {
     "json_allowed_escapes": 'nrbtf\\"',
 }
 
+UNLIMITED = 1 << 40
 MAX_BYTES = 300
 MAX_STEPS = 500
 _QUOTE = ord('"')
@@ -32,7 +33,9 @@ def json_leaf(schema: dict[str, Json]) -> str:
 
 def text_leaf(shortest: int, longest: int, patterns: tuple[str, ...]) -> str:
     """The Lark expression of JSON strings of some length in which every pattern is found."""
-    first: dict[str, Json] = {"type": "string", "maxLength": longest}
+    first: dict[str, Json] = {"type": "string"}
+    if longest < UNLIMITED:
+        first["maxLength"] = longest
     if shortest:
         first["minLength"] = shortest
     if not patterns:

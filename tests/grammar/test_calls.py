@@ -243,16 +243,16 @@ def test_three_hundred_functions_compile_fast_and_cost_nothing_later() -> None:
         return compile_schema({"type": "object", "properties": kinds, "required": ["query"]})
 
     many = [(f"function_{number}", schema(number)) for number in range(300)]
-    began = time.perf_counter()
+    began = time.process_time()
     lark = grammar(many)
     found = matcher(lark)
     found.compute_bitmask()
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     before = call(ONE_LINE, "function_7", {"query": "a"})[:-4]
     assert found.consume_tokens(list(before.encode()))
-    began = time.perf_counter()
+    began = time.process_time()
     found.compute_bitmask()
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
 
 
 def test_the_reserve_covers_the_shortest_call() -> None:

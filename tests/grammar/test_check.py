@@ -102,9 +102,9 @@ def test_sentences_stay_short() -> None:
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "^(a|aa)+$", "(.*a){12}$", "^(([a-z])+.)+[A-Z]([a-z])+$"])
 def test_catastrophic_patterns_take_linear_time(pattern: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     check("a" * 2000 + "!", {"pattern": pattern})
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_patterns_search_and_lookaheads_at_the_start_are_decided() -> None:
@@ -118,14 +118,14 @@ def test_patterns_search_and_lookaheads_at_the_start_are_decided() -> None:
 
 def test_pattern_keys_never_run_on_the_backtracking_engine() -> None:
     schema: dict[str, Json] = {"patternProperties": {"^(a+)+$": {"type": "integer"}}, "additionalProperties": False}
-    began = time.perf_counter()
+    began = time.process_time()
     assert check({"a" * 40 + "!": 1}, schema) != ()
     assert check({"aaa": 1}, schema) == ()
     assert check({"aaa": "x"}, schema) != ()
     unevaluated: dict[str, Json] = {"allOf": [{"patternProperties": {"^(a+)+$": True}}], "unevaluatedProperties": False}
     assert check({"a" * 40 + "!": 1}, unevaluated) != ()
     assert check({"aaa": 1}, unevaluated) == ()
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_nothing_is_fetched_and_nothing_runs_for_ever() -> None:
     assert check({}, {"$ref": "https://example.org/x.json"})[0].keyword == "$ref"
     assert check({}, {"$ref": "#"})[0].keyword == "$ref"
     doubled: dict[str, Json] = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
-    began = time.perf_counter()
+    began = time.process_time()
     problems = check({}, {"$ref": "#/$defs/d0", "$defs": {**doubled, "d40": {"type": "object"}}})
     assert problems[0].sentence == "The schema takes too long to check."
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

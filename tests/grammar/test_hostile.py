@@ -12,7 +12,7 @@ from fclocal.grammar.schema import BrokenSchema, compile_schema
 from tests.grammar.walks import matcher, value_grammar
 
 TEXT: Json = {"type": "string"}
-SECONDS = 3.0  # The promise is 1 s; a test machine may be slow.
+SECONDS = 2.0  # Of the processor; the promise is 1 s, a test machine may be slow.
 
 
 def arguments(properties: dict[str, Json], required: bool = True, **rest: Json) -> dict[str, Json]:
@@ -93,21 +93,21 @@ HOSTILE: dict[str, dict[str, Json]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_time_is_bounded_and_the_grammar_works(name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         compiled = compile_schema(HOSTILE[name])
     except BrokenSchema as broken:
-        assert time.perf_counter() - began < SECONDS
+        assert time.process_time() - began < SECONDS
         assert broken.reason
         return
-    assert time.perf_counter() - began < SECONDS
-    began = time.perf_counter()
+    assert time.process_time() - began < SECONDS
+    began = time.process_time()
     found = matcher(value_grammar(compiled))
     found.compute_bitmask()
     found.consume_token(ord("{"))
     found.compute_bitmask()
     assert not found.is_error(), found.get_error()
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 @pytest.mark.parametrize("name", ["doubling allOf", "doubling values", "many wanted items", "too deep", "too big"])
