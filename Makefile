@@ -43,5 +43,8 @@ fix: .venv/developed ## Format and repair what can be repaired
 bench: .venv/installed ## Speed as ratios, measured in one run
 	$(BIN)/python -m benchmarks.bench
 
+screenshots: .venv/installed ## Pictures of the real app for the README, as SVG
+	$(BIN)/python packaging/screenshots.py
+
 clean:
 	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

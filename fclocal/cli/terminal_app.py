@@ -24,6 +24,14 @@ def open_app(typed: Mapping[str, Any]) -> int:
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("The terminal app needs a terminal.", 'Without one: fclocal chat "What is 2 + 2?"')
 
+    app = make_app(typed)
+    app.run()
+    return app.return_code or 0
+
+
+def make_app(typed: Mapping[str, Any]) -> FclocalApp:
+    """The app with the shared options in `typed` (those that are not there have their defaults)."""
+
     @asynccontextmanager
     async def opening(ask: Ask) -> AsyncIterator[Opened]:
         await asyncio.to_thread(import_module, ENGINE)
@@ -31,7 +39,7 @@ def open_app(typed: Mapping[str, Any]) -> int:
         from fclocal.cli.words import TurnWords
         from fclocal.runtime import open_runtime
 
-        words = TurnWords.of({**typed, "model": ask.model or typed["model"]})
+        words = TurnWords(**{**typed, "model": ask.model or typed.get("model")})
         async with open_runtime(words.options(), progress=ask.progress) as runtime:
             settings = words.settings(runtime.config, missing="ask", max_calls=8)
 
@@ -42,9 +50,7 @@ def open_app(typed: Mapping[str, Any]) -> int:
 
             yield Opened(runtime, session, device=_device(runtime, words.options()))
 
-    app = FclocalApp(opening, model_given=bool(typed["model"]))
-    app.run()
-    return app.return_code or 0
+    return FclocalApp(opening, model_given=bool(typed.get("model")))
 
 
 def _device(runtime: Runtime, options: Options) -> str:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from fclocal.tui.app import FclocalApp
 
 MAX_SHOWN = 100_000
-BAR = 50
+BAR = 40
+NAMES = 28
 LEVELS = ((0.9, "green"), (0.5, "yellow"), (0.0, "red"))
 
 
@@ -81,10 +82,10 @@ def context_bar(book: Ledger, context: int) -> Text:
     text = Text(f"{len(book.tokens):,} of {context:,} tokens\n\n", style="bold")
     for part, count in _merged(book.parts).items():
         cells = max(1, round(BAR * count / context)) if count else 0
-        text.append(f"{visible(part):<12}", style="not bold").append(f"{count:>8,}  ", style="not bold")
+        text.append(f"{visible(part):<{NAMES}}", style="not bold").append(f"{count:>8,}  ", style="not bold")
         text.append("#" * cells + "\n", style="cyan not bold")
     free = max(0, context - len(book.tokens))
-    return text.append(f"{'free':<12}{free:>8,}  {'.' * round(BAR * free / context)}", style="dim not bold")
+    return text.append(f"{'free':<{NAMES}}{free:>8,}  {'.' * round(BAR * free / context)}", style="dim not bold")
 
 
 def prompt_text(book: Ledger, pieces: str) -> Text:

@@ -96,7 +96,7 @@ def _size(value: Json) -> int:
 def _label(key: str, value: Json) -> Text:
     label = Text(f"{_line(key)}: ", style="bold")
     if isinstance(value, Mapping) and value:
-        return label.append(f"object with {len(value):,} members", style="dim not bold")
+        return label.append(f"object with {len(value):,} member{'s' if len(value) > 1 else ''}", style="dim not bold")
     if isinstance(value, list) and value:
         return label.append(f"list of {len(value):,}", style="dim not bold")
     return label.append(_line(json.dumps(value, ensure_ascii=False)), style="not bold")
