@@ -6,7 +6,7 @@ import re
 from typing import Literal, TypeAlias
 
 MAX_PATTERN = 4000
-MAX_RUN = 64
+MAX_RUN = 200
 RE2_REPEATS = 1000
 Reading: TypeAlias = Literal["exact", "narrow", "shortest"]
 

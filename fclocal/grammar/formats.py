@@ -50,7 +50,10 @@ _RELATIVE_PATH = rf"/(?:{_PCHAR}+(?:/{_PCHAR}*)*)?|(?:{_NO_COLON}+(?:/{_PCHAR}*)
 _RELATIVE = rf"(?:{_AUTHORITY}(?:/{_PCHAR}*)*|{_RELATIVE_PATH}){_AFTER_PATH}"
 _POINTER = "(?:/(?:[^~/]|~[01])*)*"
 _TEMPLATE = r"(?:[^\x00-\x20\x7f\"'%<>\\^`{|}]|%[0-9A-Fa-f]{2}|\{[+#./;?&=,!@|]?[A-Za-z0-9_.%,:*]+\})*"
-_PLAIN_URI = rf"[A-Za-z][A-Za-z0-9+.-]{{0,30}}:(?://{_HOST}(?::[0-9]{{1,4}})?(?:/{_PCHAR}*)*|{_PCHAR}+(?:/{_PCHAR}*)*){_AFTER_PATH}"
+_PLAIN_AUTHORITY = "//(?:[A-Za-z0-9._~+:-]+@)?[A-Za-z0-9._-]*(?::[0-9]{1,5})?"
+_PLAIN_SCHEME = "[A-Za-z][A-Za-z0-9+.-]{0,30}"
+_PLAIN_PATH = f"(?:{_PLAIN_AUTHORITY}(?:/{_PCHAR}*)*|{_PCHAR}+(?:/{_PCHAR}*)*)"
+_PLAIN_URI = f"{_PLAIN_SCHEME}:{_PLAIN_PATH}{_AFTER_PATH}"
 
 # What the grammar lets a model write, as ECMA patterns that must all match; a format without any is left to the check.
 GRAMMAR_PATTERNS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -13,11 +13,12 @@ from functools import lru_cache
 
 import re2
 
-from fclocal.grammar.ecma import MAX_RUN, Rewriter, Unportable
+from fclocal.grammar.ecma import Rewriter, Unportable
 
 __all__ = ["Spelled", "Unportable", "for_check", "for_grammar", "for_least", "searcher"]
 
 MAX_MEMORY = 8 << 20
+MAX_BEFORE = 64
 
 _ANCHORED = re.compile(r"(?:\(\?i\))?(?:\((?:\?:)?)*\^")
 _LOOKAHEAD = re.compile(r"\^\(\?([=!])")
@@ -40,7 +41,7 @@ def for_check(pattern: str) -> str:
 def for_grammar(pattern: str) -> Spelled:
     """`pattern` for llguidance: the same or a smaller language, in which the match begins soon. Raises Unportable.
 
-    Endless runs that something must follow are bounded by MAX_RUN, so that a text can always be brought to an end.
+    Endless runs that something must follow are bounded, so that a text can always be brought to an end.
     """
     found: list[str] = []
     exact = True
@@ -51,7 +52,7 @@ def for_grammar(pattern: str) -> Spelled:
         rewriter = Rewriter(part, "narrow")
         spelled = rewriter.rewrite()
         exact = exact and not rewriter.loose
-        found.append(spelled if _ANCHORED.match(part) else f"^[\\x{{0}}-\\x{{10ffff}}]{{0,{MAX_RUN}}}(?:{spelled})")
+        found.append(spelled if _ANCHORED.match(part) else f"^[\\x{{0}}-\\x{{10ffff}}]{{0,{MAX_BEFORE}}}(?:{spelled})")
     return Spelled(tuple(found), exact)
 
 

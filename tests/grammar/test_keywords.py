@@ -71,7 +71,11 @@ ENFORCED: list[tuple[Json, list[str], list[str]]] = [
     ({"type": "string", "format": "uuid"}, ['"123e4567-e89b-12d3-a456-426614174000"'], ['"123e4567"']),
     ({"type": "string", "format": "ipv4"}, ['"192.168.0.1"'], ['"256.1.1.1"', '"01.1.1.1"']),
     ({"type": "string", "format": "ipv6"}, ['"::1"', '"2001:db8::8a2e:370:7334"'], ['"1::2::3"', '"12345::"']),
-    ({"type": "string", "format": "uri"}, ['"https://a.org/b?c=d#e"', '"mailto:a@b.c"'], ['"a b"', '"no scheme"']),
+    (
+        {"type": "string", "format": "uri"},
+        ['"https://a.org/b?c=d#e"', '"mailto:a@b.c"', '"file:///tmp/x"', '"db://u:p@h_1:27017/x"'],
+        ['"a b"', '"no scheme"'],
+    ),
     ({"type": "string", "format": "hostname"}, ['"a-b.example"'], ['"-a"', '"a_b"']),
     ({"type": "string", "format": "duration"}, ['"P1DT2H"', '"PT5M"', '"P2W"'], ['"P"', '"1D"']),
     ({"type": "array", "items": WHOLE}, ["[]", "[1, 2]"], ["[1.5]", "[1,2]", "[1, ]"]),

@@ -105,6 +105,6 @@ def test_what_no_linear_engine_takes(pattern: str) -> None:
 
 
 def test_endless_runs_before_the_end_are_bounded() -> None:
-    assert for_grammar("^a*b$").patterns == ("^a{0,64}b$",)
+    assert for_grammar("^a*b$").patterns == ("^a{0,200}b$",)
     assert for_grammar("^ab*$").patterns == ("^ab*$",)
-    assert for_least("^a{0,64}b{2,}c?$") == "^(?:^a{0}b{2}c{0}$)$"
+    assert for_least("^a{0,200}b{2,}c?$") == "^(?:^a{0}b{2}c{0}$)$"
