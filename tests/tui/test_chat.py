@@ -10,6 +10,7 @@ from textual.events import Paste
 from textual.widgets import Input, TextArea
 
 from fclocal.messages import FunctionCall, FunctionResult
+from fclocal.tui.widgets import approval
 from fclocal.tui.widgets.call_card import CallCard
 from fclocal.tui.widgets.prompt import MAX_PASTE
 from tests.tui.conftest import Mail, MakeApp, asked, say, screen_text, send, shows, until
@@ -48,7 +49,8 @@ async def test_one_key_allows_a_call_once_or_for_the_session(make_app: MakeApp, 
         assert len(mail.ran) == runs
 
 
-async def test_keys_in_the_first_half_second_do_not_decide(make_app: MakeApp) -> None:
+async def test_keys_in_the_first_half_second_do_not_decide(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approval, "GUARD_SECONDS", 3600.0)  # this machine may be slow
     mail = Mail()
     app = make_app(send(to="Ann"), "Sent.", tools=mail)
     async with app.run_test(size=SIZE) as pilot:
