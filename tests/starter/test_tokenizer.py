@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from fclocal.engine.engine import Engine
 
 HERE = Path(__file__).resolve().parent
