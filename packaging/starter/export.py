@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 import torch
-from recipe.model import Shape
+from recipe.model import Shape, Starter
 from recipe.tokens import BOS, EOS, vocabulary
 
 HERE = Path(__file__).resolve().parent
@@ -87,6 +87,17 @@ def write(weights: dict[str, npt.NDArray[np.float32]], shape: Shape, target: Pat
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def read(path: Path, shape: Shape) -> dict[str, torch.Tensor]:
+    """The weights of an exported file, to go on training from where no checkpoint is left."""
+    stored = {tensor.name: tensor for tensor in gguf.GGUFReader(str(path)).tensors}
+    names = [name for name, _ in Starter(shape).named_parameters()]
+    found: dict[str, torch.Tensor] = {}
+    for name in names:
+        tensor = stored[gguf_name(name)]
+        found[name] = torch.from_numpy(gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32))
+    return found
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from export import read
 from recipe.model import Shape, Starter, tree_mask
 from recipe.muon import Muon
 
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--start", type=Path, help="a starter.gguf whose weights to begin with, without a checkpoint")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -81,6 +83,8 @@ def main() -> None:
         muon.load_state_dict(saved["muon"])
         adam.load_state_dict(saved["adam"])
         step, tokens, spent = saved["step"], saved["tokens"], saved["spent"]
+    elif options.start:
+        model.load_state_dict(read(options.start, model.shape))
     body = torch.compile(model, dynamic=False) if options.compile else model
     begun = time.time()
     end = begun + options.minutes * 60 - spent

@@ -14,7 +14,6 @@ from recipe.procedural import family
 from recipe.render import block
 from recipe.words import lists
 
-
 # Asked for twice as often as the other functions: they are what runs on a first try.
 COMPUTING = {"calculator", "convert_units", "current_time"}
 
