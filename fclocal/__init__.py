@@ -6,14 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fclocal.api import Answer as Answer
+    from fclocal.api import ApprovalNeeded as ApprovalNeeded
+    from fclocal.api import ArgumentMissing as ArgumentMissing
     from fclocal.api import Call as Call
+    from fclocal.api import Decision as Decision
     from fclocal.api import Talk as Talk
     from fclocal.api import call as call
     from fclocal.api import function as function
     from fclocal.api import open_model as open_model
 
 __version__ = "0.1.0"
-__all__ = ["Call", "Talk", "call", "function", "open_model"]
+__all__ = [
+    "Answer",
+    "ApprovalNeeded",
+    "ArgumentMissing",
+    "Call",
+    "Decision",
+    "Talk",
+    "call",
+    "function",
+    "open_model",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from fclocal.chat.decide import Decide, Missing, nobody
+from fclocal.chat.decide import Answer, ApprovalNeeded, ArgumentMissing, Decide, Decision, Missing, nobody
 from fclocal.chat.reply import MAX_CALLS, ReplyRequest, reply
 from fclocal.chat.session import Session
 from fclocal.chat.turn import TurnSettings
@@ -22,7 +22,17 @@ from fclocal.runtime import Options, Runtime, open_runtime
 from fclocal.tools.python import PythonFunctions, function
 from fclocal.tools.toolset import Proposed, Toolset
 
-__all__ = ["Call", "Talk", "call", "function", "open_model"]
+__all__ = [
+    "Answer",
+    "ApprovalNeeded",
+    "ArgumentMissing",
+    "Call",
+    "Decision",
+    "Talk",
+    "call",
+    "function",
+    "open_model",
+]
 
 Callables: TypeAlias = Sequence[Callable[..., object] | Function]
 

@@ -167,7 +167,10 @@ async def open_tools(
     functions = read_functions(options.functions)
     if functions:
         toolsets.append(Proposed(functions, ", ".join(map(str, options.functions))))
-    toolsets += (PythonFile(file) for file in options.tools)
+    for file in options.tools:
+        if not file.is_file():
+            raise UsageError(f"Cannot read {file}: there is no such file.", "Check the path.")
+        toolsets.append(PythonFile(file))
     names = expand(options.builtin)
     if names:
         toolsets.append(Builtins(names, config=config))

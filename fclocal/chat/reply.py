@@ -184,7 +184,8 @@ def _request(request: ReplyRequest, book: Ledger, grammar: TurnGrammar | None) -
 
 
 def _refuse_unfinished(assembly: Assembly, request: ReplyRequest) -> None:
-    if assembly.inside_call:
+    owed = request.choice not in ("auto", "none") and not assembly.calls
+    if assembly.inside_call or owed:
         raise BadCall(f"The call was cut off at {request.max_tokens} tokens.", "Raise --max-tokens.")
 
 

@@ -46,5 +46,5 @@ def call(
         own = functions or tools or mcp
         words = replace(words, builtin=["none"] if own else ["default"])
     if print_prompt:
-        leave(lambda: prompt_only(prompt, words))
+        leave(lambda: prompt_only(prompt, words, as_json=as_json))
     run(make_call(prompt, words, as_json=as_json))

@@ -48,5 +48,5 @@ def chat(
 
     words = TurnWords.of(ctx.params)
     if print_prompt:
-        leave(lambda: prompt_only(prompt, words))
+        leave(lambda: prompt_only(prompt, words, as_json=as_json))
     leave(lambda: chat_once_or_on(prompt, words, resume=resume, as_json=as_json))

@@ -30,8 +30,8 @@ def messages_of(prompt: str, system: str | None) -> tuple[Message, ...]:
     return (SystemMessage(system), said) if system else (said,)
 
 
-def prompt_only(prompt: str | None, words: TurnWords) -> int:
-    """Print the exact prompt without BOS and without an added newline."""
+def prompt_only(prompt: str | None, words: TurnWords, *, as_json: bool) -> int:
+    """Print the exact prompt without BOS and without an added newline, or as one JSON string."""
     text = prompt_text(prompt)
     if text is None:
         raise UsageError("--print-prompt needs a prompt.", 'Give one: fclocal chat "..." --print-prompt')
@@ -45,7 +45,10 @@ def prompt_only(prompt: str | None, words: TurnWords) -> int:
         say(notice)
     offered = () if choice == "none" else offer.functions
     segments = chosen.dialect.render(messages_of(text, words.system), offered, eos=chosen.eos)
-    sys.stdout.buffer.write(spell(segments).encode("utf-8", "replace"))
+    if as_json:
+        print(json.dumps(spell(segments), ensure_ascii=False))
+    else:
+        sys.stdout.buffer.write(spell(segments).encode("utf-8", "replace"))
     sys.stdout.flush()
     return ExitCode.DONE
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Coroutine
 from typing import NoReturn
 
-from fclocal.errors import ContextFull, ExitCode, FclocalError
+from fclocal.errors import ContextFull, ExitCode, FclocalError, NoCall
 
 
 def run(command: Coroutine[object, object, int | None]) -> NoReturn:
@@ -23,6 +23,8 @@ def leave(command: Callable[[], int | None]) -> NoReturn:
         code = command() or 0
         sys.stdout.flush()
     except FclocalError as error:
+        if isinstance(error, NoCall) and error.text.strip():
+            say(error.text.strip())
         say(str(error))
         if isinstance(error, ContextFull):
             for part, count in error.parts.items():

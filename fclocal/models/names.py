@@ -188,7 +188,10 @@ def _named(name: str, tag: str | None, catalog: Catalog, store: Store) -> ModelS
         path = starter_path()
         if not path.exists():
             raise ModelMissing("The starter model is not part of this installation.", "Install fclocal from its wheel.")
-        return source_from_file(path, name=entry.id, entry=entry)
+        source = source_from_file(path, name=entry.id, entry=entry)
+        if tag and tag.upper() != source.quant.upper():
+            raise ModelMissing(f"{name} has no quantization {tag!r}.", f"There is: {source.quant}.")
+        return source
     found = store.of_repo(entry.repo or "", revision=None if entry.revision == "main" else entry.revision)
     found = tuple(model for model in found if entry.has_file(model.path.name)) or found
     pulled = [model for model in store.installed() if model.repo is None and model.name == entry.id]

@@ -96,7 +96,14 @@ def test_a_prompt_may_come_through_a_pipe(home: dict[str, str]) -> None:
 def test_text_in_place_of_a_call_is_exit_code_5(home: dict[str, str], functions: Path) -> None:
     done = run(home, "call", "Hello", "--functions", str(functions), "--choice", "none")
     assert (done.returncode, done.stdout) == (5, b"")
-    assert b"in text instead of a call" in done.stderr
+    text, sentence = done.stderr.decode().rsplit("The model answered in text instead of a call", 1)
+    assert text.strip() and sentence
+
+
+def test_a_required_call_that_cannot_be_finished_is_exit_code_10(home: dict[str, str], functions: Path) -> None:
+    words = ("call", "Weather", "--functions", str(functions), "--choice", "required", "--max-tokens", "1")
+    done = run(home, *words)
+    assert (done.returncode, done.stdout) == (10, b"")
 
 
 def test_chat_answers_on_stdout_and_tells_the_story_on_stderr(home: dict[str, str]) -> None:
@@ -221,6 +228,8 @@ def test_a_broken_schema_among_good_ones_is_set_aside_with_a_warning(home: dict[
         (["call", "Hi", "--dialect", "trelis-lama"], b"", 2, "Did you mean 'trelis-llama'"),
         (["call", "Hi", "--builtin", "calculater"], b"", 2, "calculator"),
         (["call", "Hi", "--missing", "never"], b"", 2, "--missing 'never'"),
+        (["call", "Hi", "--model", "starter:Q4_9"], b"", 3, "There is: Q8_0"),
+        (["call", "Hi", "--tools", "missing.py"], b"", 2, "Cannot read missing.py"),
         (["call", "Hi", "--model", "no-such-model"], b"", 3, "No model 'no-such-model'"),
         (["call", "Hi", "--model", "./missing.gguf"], b"", 3, "missing.gguf"),
         (["call", "word " * 9000], b"", 9, "takes"),
