@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from functools import lru_cache
 from typing import TypeAlias, cast
 
@@ -78,7 +78,6 @@ def _build(uri: str) -> Callable[..., Validator]:
     keywords = {name: _counted(keyword) for name, keyword in {**stock.VALIDATORS, **_SAFE}.items()}
     if "unevaluatedProperties" not in stock.VALIDATORS:
         del keywords["unevaluatedProperties"]
-    keywords.setdefault("dependencies", _counted(_DEPENDENCIES))
     return cast("Callable[..., Validator]", validators.extend(stock, keywords))  # type: ignore[no-untyped-call]  # its stubs lack a type
 
 
@@ -118,15 +117,50 @@ def _format(_: Validator, name: Json, instance: Json, __: JsonObject) -> Iterato
             yield ValidationError(f"{_short(instance)} does not fit into {name}")
 
 
+def _minimum(validator: Validator, bound: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+    """In draft 4 `exclusiveMinimum` is true or false and says how `minimum` is meant."""
+    keyword = _EXCLUSIVE_MINIMUM if schema.get("exclusiveMinimum") is True else _MINIMUM
+    yield from keyword(validator, bound, instance, schema) or ()
+
+
+def _maximum(validator: Validator, bound: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+    keyword = _EXCLUSIVE_MAXIMUM if schema.get("exclusiveMaximum") is True else _MAXIMUM
+    yield from keyword(validator, bound, instance, schema) or ()
+
+
+def _exclusive_minimum(
+    validator: Validator, bound: Json, instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
+    if not isinstance(bound, bool):
+        yield from _EXCLUSIVE_MINIMUM(validator, bound, instance, schema) or ()
+
+
+def _exclusive_maximum(
+    validator: Validator, bound: Json, instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
+    if not isinstance(bound, bool):
+        yield from _EXCLUSIVE_MAXIMUM(validator, bound, instance, schema) or ()
+
+
+def _items(validator: Validator, items: Json, instance: Json, schema: JsonObject) -> Iterator[ValidationError]:
+    """Older drafts list the schemas of the first items here."""
+    keyword = _LISTED_ITEMS if isinstance(items, Sequence) else _ALL_ITEMS
+    yield from keyword(validator, items, instance, schema) or ()
+
+
+def _additional_items(
+    validator: Validator, additional: Json, instance: Json, schema: JsonObject
+) -> Iterator[ValidationError]:
+    if isinstance(schema.get("items"), Sequence):
+        yield from _ADDITIONAL_ITEMS(validator, additional, instance, schema) or ()
+
+
 def _multiple_of(_: Validator, step: Json, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
     """Exact in decimal: 0.3 is a multiple of 0.1."""
     numbers = [value for value in (instance, step) if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < 2:
         return
-    try:
-        rest = Decimal(str(instance)) % Decimal(str(step))
-    except InvalidOperation:
-        rest = Decimal(int(numbers[0]) % int(numbers[1])) if int(numbers[1]) == numbers[1] else Decimal(0)
+    rest = Fraction(str(numbers[0])) % Fraction(str(numbers[1]))
     if rest:
         yield ValidationError(f"{_short(instance)} is not a multiple of {step}")
 
@@ -238,6 +272,15 @@ def _short(value: Json) -> str:
     return text if len(text) <= 80 else f"{text[:76]}...{text[-1]}"
 
 
+_OLDER = validators.Draft201909Validator.VALIDATORS
+_LISTED_ITEMS: Keyword = _OLDER["items"]
+_ALL_ITEMS: Keyword = validators.Draft202012Validator.VALIDATORS["items"]
+_ADDITIONAL_ITEMS: Keyword = _OLDER["additionalItems"]
+_MINIMUM: Keyword = _OLDER["minimum"]
+_MAXIMUM: Keyword = _OLDER["maximum"]
+_EXCLUSIVE_MINIMUM: Keyword = _OLDER["exclusiveMinimum"]
+_EXCLUSIVE_MAXIMUM: Keyword = _OLDER["exclusiveMaximum"]
+
 _SAFE: dict[str, Keyword] = {
     "pattern": _pattern,
     "format": _format,
@@ -245,5 +288,11 @@ _SAFE: dict[str, Keyword] = {
     "additionalProperties": _additional_properties,
     "patternProperties": _pattern_properties,
     "unevaluatedProperties": _unevaluated_properties,
+    "dependencies": validators.Draft7Validator.VALIDATORS["dependencies"],
+    "items": _items,
+    "additionalItems": _additional_items,
+    "minimum": _minimum,
+    "maximum": _maximum,
+    "exclusiveMinimum": _exclusive_minimum,
+    "exclusiveMaximum": _exclusive_maximum,
 }
-_DEPENDENCIES: Keyword = validators.Draft7Validator.VALIDATORS["dependencies"]

@@ -192,14 +192,8 @@ class _Reader:
                 case.excluded += tuple(as_list(value))
             case "fclocal:absent":
                 case.absent |= frozenset(as_names(value))
-            case "minimum" if number is not None:
-                case.at_least(number, excluded=self.place.schema.get("exclusiveMinimum") is True)
-            case "maximum" if number is not None:
-                case.at_most(number, excluded=self.place.schema.get("exclusiveMaximum") is True)
-            case "exclusiveMinimum" if number is not None:
-                case.at_least(number, excluded=True)
-            case "exclusiveMaximum" if number is not None:
-                case.at_most(number, excluded=True)
+            case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" if number is not None:
+                self._read_bound(keyword, number)
             case "multipleOf" if number is not None:
                 case.steps += (Decimal(str(number)),)
             case "minLength" if count is not None:
@@ -224,6 +218,14 @@ class _Reader:
                 case.required |= dict.fromkeys(as_names(value))
             case _:
                 self._read_choice(keyword, value)
+
+    def _read_bound(self, keyword: str, number: int | float) -> None:
+        """One bound of numbers; in draft 4 `exclusiveMinimum` is true or false and says how `minimum` is meant."""
+        schema = self.place.schema
+        if keyword in ("minimum", "exclusiveMinimum"):
+            self.case.at_least(number, excluded=keyword != "minimum" or schema.get("exclusiveMinimum") is True)
+        else:
+            self.case.at_most(number, excluded=keyword != "maximum" or schema.get("exclusiveMaximum") is True)
 
     def _read_choice(self, keyword: str, value: Json) -> None:
         match keyword:

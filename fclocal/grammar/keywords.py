@@ -1,6 +1,6 @@
 """The keywords of JSON Schema: which hold subschemas, which assert something, and what a well-formed value is.
 
-One walk over a schema finds its subschemas, what is wrong with it, and the draft whose spelling it uses.
+The spellings of older drafts are read in every draft: schemas seldom say which one they follow.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from types import MappingProxyType
 from fclocal.functions import Json, JsonObject
 
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
-DRAFT_4 = "http://json-schema.org/draft-04/schema#"
-DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
 
 MAX_LEVELS = 32
@@ -70,29 +68,10 @@ def fault(schema: Json) -> str | None:
     return None
 
 
-def spelling(schema: JsonObject) -> str | None:
-    """The draft that only this schema's own spelling fits, or None."""
-    if isinstance(schema.get("exclusiveMinimum"), bool) or isinstance(schema.get("exclusiveMaximum"), bool):
-        return DRAFT_4
-    if _is_list(schema.get("items")) or "additionalItems" in schema:
-        return DRAFT_7
-    return None
-
-
 def draft(schema: Json) -> str:
-    """The metaschema that a schema follows: what it says in `$schema`, else what its spelling shows."""
-    if not isinstance(schema, Mapping):
-        return DRAFT_2020
-    stated = schema.get("$schema")
-    if isinstance(stated, str):
-        return stated
-    found: set[str | None] = set()
-    level: list[Json] = [schema]
-    for _ in range(MAX_LEVELS + 1):
-        objects = [entry for entry in level if isinstance(entry, Mapping)]
-        found.update(spelling(entry) for entry in objects)
-        level = [inner.schema for entry in objects for inner in subschemas(entry)]
-    return DRAFT_4 if DRAFT_4 in found else DRAFT_7 if DRAFT_7 in found else DRAFT_2020
+    """The metaschema that a schema says it follows; that of draft 2020-12 when it does not say."""
+    stated = schema.get("$schema") if isinstance(schema, Mapping) else None
+    return stated if isinstance(stated, str) else DRAFT_2020
 
 
 def as_list(value: Json) -> Sequence[Json]:
