@@ -11,7 +11,8 @@ from fclocal.grammar.cases import key
 from fclocal.grammar.expand import TooMuchWork
 from fclocal.grammar.plan import Planner
 from fclocal.grammar.plans import ListPlan, LiteralPlan, NumberPlan, ObjectPlan, Plan, TextPlan
-from fclocal.grammar.probe import UNLIMITED, short_texts
+from fclocal.grammar.probe import UNLIMITED, refused_leaf, short_texts
+from fclocal.grammar.rules import stepped_leaf
 from fclocal.grammar.shapes import (
     Either,
     Extent,
@@ -127,7 +128,11 @@ class Builder:
         least = _least_number(plan)
         digits = max(len(dump(least)), *(len(str(bound)) for bound in (plan.low, plan.high, plan.step)))
         extent = Extent(least, length(least), digits + 2)
-        return Number(plan.whole, plan.low, plan.high, plan.low_open, plan.high_open, plan.step, extent)
+        found = Number(plan.whole, plan.low, plan.high, plan.low_open, plan.high_open, plan.step, extent)
+        if plan.step is not None and refused_leaf(stepped_leaf(found)):
+            self.notes.left[plan.pointer] = "multipleOf"
+            return replace(found, step=None)
+        return found
 
     def _text(self, plan: TextPlan) -> Text | None:
         if plan.shortest > min(plan.longest, MAX_SIZE):

@@ -64,7 +64,8 @@ def number_plans(case: Case, notes: Notes) -> Iterator[LiteralPlan | NumberPlan]
     step = _common_step(case, whole=case.whole)
     everything = _Range(case.low, case.high, case.low_open, case.high_open)
     for part in _without(everything, case, notes):
-        yield from _plans(part, step, whole=case.whole or (step is not None and step == step.to_integral_value()))
+        whole = case.whole or (step is not None and step == step.to_integral_value())
+        yield from _plans(part, step, _stated(case), whole=whole)
 
 
 def _without(everything: _Range, case: Case, notes: Notes) -> Iterator[_Range]:
@@ -81,7 +82,12 @@ def _without(everything: _Range, case: Case, notes: Notes) -> Iterator[_Range]:
     yield _Range(low, everything.high, low_open, everything.high_open)
 
 
-def _plans(part: _Range, step: Decimal | None, *, whole: bool) -> Iterator[LiteralPlan | NumberPlan]:
+def _stated(case: Case) -> str:
+    """The pointer of `multipleOf`."""
+    return next((place.at("multipleOf") for place in case.places if "multipleOf" in place.schema), "")
+
+
+def _plans(part: _Range, step: Decimal | None, pointer: str, *, whole: bool) -> Iterator[LiteralPlan | NumberPlan]:
     part = part.whole() if whole else part
     if part.empty:
         return
@@ -91,7 +97,7 @@ def _plans(part: _Range, step: Decimal | None, *, whole: bool) -> Iterator[Liter
         if values:
             yield LiteralPlan(values)
         return
-    yield NumberPlan(whole, part.low, part.high, part.low_open, part.high_open, step)
+    yield NumberPlan(whole, part.low, part.high, part.low_open, part.high_open, step, pointer)
 
 
 def _is_number(value: Json) -> bool:

@@ -21,7 +21,7 @@ class LiteralPlan:
 
 @dataclass(frozen=True, slots=True)
 class NumberPlan:
-    """Numbers in one range; `step` None or what they are multiples of."""
+    """Numbers in one range; `step` None or what they are multiples of, stated at `pointer`."""
 
     whole: bool
     low: Decimal | None
@@ -29,6 +29,7 @@ class NumberPlan:
     low_open: bool
     high_open: bool
     step: Decimal | None
+    pointer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

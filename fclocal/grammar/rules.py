@@ -10,7 +10,7 @@ from decimal import Decimal
 from fclocal.functions import Json
 from fclocal.grammar.numbers import decimal_pattern, whole_pattern
 from fclocal.grammar.plan_objects import MAX_EXTRAS
-from fclocal.grammar.probe import json_leaf, text_leaf
+from fclocal.grammar.probe import json_leaf, refused_leaf, text_leaf
 from fclocal.grammar.shapes import Either, Extra, Fields, Items, Literals, Member, Number, Shape, Text, dump
 
 MANY_LITERALS = 64
@@ -206,13 +206,15 @@ def _times(expression: str, fewest: int, most: int) -> str:
 
 def _literals(values: tuple[Json, ...]) -> str:
     if len(values) > MANY_LITERALS:
-        return json_leaf({"enum": list(values)})
+        leaf = json_leaf({"enum": list(values)})
+        if not refused_leaf(leaf):
+            return leaf
     return " | ".join(quote(dump(value)) for value in values)
 
 
 def _number(shape: Number) -> str:
     if shape.step is not None:
-        return json_leaf(_stepped(shape))
+        return stepped_leaf(shape)
     if shape.whole:
         pattern = whole_pattern(shape.low, shape.high)
     else:
@@ -221,7 +223,8 @@ def _number(shape: Number) -> str:
     return f"/{pattern}/"
 
 
-def _stepped(shape: Number) -> dict[str, Json]:
+def stepped_leaf(shape: Number) -> str:
+    """The Lark expression of multiples, within what llguidance can count."""
     low, high = shape.low, shape.high
     edge = Decimal(2**53)
     schema: dict[str, Json] = {"type": "integer" if shape.whole else "number", "multipleOf": _plain(shape.step)}
@@ -229,7 +232,7 @@ def _stepped(shape: Number) -> dict[str, Json]:
     high = min(high, edge) if high is not None else edge
     schema["exclusiveMinimum" if shape.low_open else "minimum"] = _plain(low)
     schema["exclusiveMaximum" if shape.high_open else "maximum"] = _plain(high)
-    return schema
+    return json_leaf(schema)
 
 
 def _plain(number: Decimal | None) -> Json:
