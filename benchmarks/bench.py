@@ -17,7 +17,7 @@ from fclocal.engine.engine import Engine
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", type=Path, help="GGUF file (default: random weights in 1.3B shape)")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="(default: all physical cores; 1 on a busy machine)")
     parser.add_argument("--peers", action="store_true", help="also time llama-cpp-python with its own grammar")
     options = parser.parse_args()

@@ -21,8 +21,8 @@ from fclocal.errors import FclocalError
 from fclocal.native.context import Batch, Context, Decode, default_threads
 
 PROMPT_TOKENS = 306
-REPLY_TOKENS = 48
-ROUNDS = 5
+REPLY_TOKENS = 32
+ROUNDS = 7
 
 _GUIDANCE = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
 ENUM_SCHEMA = {
