@@ -174,6 +174,7 @@ def _score(token: Token, model: Model) -> TokenScore:
 def _request(request: ReplyRequest, book: Ledger, grammar: TurnGrammar | None) -> Request:
     return Request(
         prompt=book.tokens,
+        stable=book.stable,
         grammar=grammar.lark if grammar else None,
         reserve=grammar.reserve if grammar else 0,
         sampling=request.sampling,
