@@ -28,9 +28,11 @@ _BEYOND_TYPE = ASSERTIONS - {"type", "enum", "const"}
 
 
 class Planner:
-    """Plans the values of conjunctions. With `narrow`, formats that only the check decides get a plain spelling."""
+    """Plans the values of conjunctions. With `narrow`, formats that only the check decides get a plain spelling; with
+    `plain`, patterns are left to the check."""
 
-    def __init__(self, expansion: Expansion, notes: Notes, *, narrow: bool = False) -> None:
+    def __init__(self, expansion: Expansion, notes: Notes, *, narrow: bool = False, plain: bool = False) -> None:
+        self.plain = plain
         self.narrow = narrow
         self.expansion = expansion
         self.notes = notes
@@ -110,6 +112,9 @@ class Planner:
             self.notes.left[where] = "format"
 
     def _pattern(self, pattern: str, where: str) -> Iterator[tuple[str, str, str]]:
+        if self.plain:
+            self.notes.left[where] = "pattern"
+            return
         try:
             spelled = for_grammar(pattern)
         except Unportable:

@@ -59,6 +59,8 @@ def refused_leaf(body: str) -> bool:
 @lru_cache(maxsize=4096)
 def short_texts(shortest: int, longest: int, patterns: tuple[str, ...], count: int = 1) -> tuple[str, ...]:
     """Up to `count` different short strings that such a leaf admits, the shortest first; empty when none was found."""
+    if refused_leaf(text_leaf(shortest, longest, patterns)):
+        return ()
     try:
         shortened = tuple(map(for_least, patterns))
     except Unportable:

@@ -118,12 +118,7 @@ def _compile(text: str, *, arguments: bool) -> CompiledSchema:
         raise BrokenSchema(f"it is bigger than {MAX_BYTES >> 10} KiB")
     schema: Json = json.loads(text, parse_constant=_refuse_constant)
     source = Source(schema)
-    try:
-        compiled = _take_apart(schema, source, arguments=arguments)
-    except (TooMuchWork, RecursionError, ArithmeticError):
-        compiled = None
-    if compiled is None or _is_refused(compiled):
-        compiled = _open_value(schema, arguments=arguments)
+    compiled = _by_grammar(schema, source, arguments=arguments) or _open_value(schema, arguments=arguments)
     _refuse_endless(compiled)
     return compiled
 
@@ -155,14 +150,29 @@ def _arguments_object(source: Source) -> Place:
     return source.made(source.root, "arguments", lambda: schema)
 
 
-def _take_apart(schema: Json, source: Source, *, arguments: bool) -> CompiledSchema:
+def _by_grammar(schema: Json, source: Source, *, arguments: bool) -> CompiledSchema | None:
+    """The schema with all that a grammar holds, or without its patterns, or None when llguidance takes neither."""
+    try:
+        for plain in (False, True):
+            compiled = _take_apart(schema, source, arguments=arguments, plain=plain)
+            if not _is_refused(compiled):
+                return compiled
+    except (TooMuchWork, RecursionError, ArithmeticError):
+        pass
+    return None
+
+
+def _take_apart(schema: Json, source: Source, *, arguments: bool, plain: bool = False) -> CompiledSchema:
     notes = Notes()
     expansion = Expansion(source)
     root = _root(source, arguments=arguments)
-    shape = Builder(Planner(expansion, notes)).build(root)
+    shape = Builder(Planner(expansion, notes, plain=plain)).build(root)
     if shape is None:
         raise BrokenSchema(_why_nothing(expansion, source, arguments=arguments))
-    left = {where: keyword for where, keyword in notes.left.items() if where not in notes.unchecked}
+    # A pattern that RE2 cannot take is still enforced where the grammar holds it.
+    unchecked = {at: word for at, word in notes.unchecked.items() if word == "format" or at in notes.left}
+    notes.unchecked = unchecked
+    left = {where: keyword for where, keyword in notes.left.items() if where not in unchecked}
     level: Enforcement = "partial" if left or notes.unchecked else "full"
     enforcing = _enforcing(expansion, {**left, **notes.unchecked})
     return _compiled(schema, shape, notes, left, level, enforcing, arguments=arguments)

@@ -55,6 +55,7 @@ ENFORCED: list[tuple[Json, list[str], list[str]]] = [
     ({"type": "string", "pattern": "^[A-Z]{2}\\d+$"}, ['"AB1"'], ['"ab1"', '"AB"', '"AB1 "']),
     ({"type": "string", "pattern": "o"}, ['"foo bar"'], ['"bar"']),
     ({"type": "string", "pattern": "^(?=.*\\d)(?=.*[a-z]).{4,6}$"}, ['"a123"'], ['"abcd"', '"1234"', '"a1"']),
+    ({"type": "string", "pattern": "^(?:(?:ab){1,100}){1,100}$", "maxLength": 8}, ['"ab"', '"abab"'], ['"aba"', '""']),
     ({"type": "string", "pattern": "^[0-9a-f]{128}$"}, ['"' + "0f" * 64 + '"'], ['"' + "0f" * 63 + '"']),
     ({"type": "string", "pattern": "^a", "maxLength": 2}, ['"ab"'], ['"abc"', '"b"']),
     ({"type": "string", "not": {"enum": ["a", "ab"]}}, ['""', '"b"', '"abc"'], ['"a"', '"ab"']),
