@@ -6,6 +6,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run: a failure is a change's own.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 _connect = socket.socket.connect
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -189,7 +189,7 @@ def _compiled(
     arguments: bool,
 ) -> CompiledSchema:
     rules = Rules()
-    return CompiledSchema(
+    compiled = CompiledSchema(
         parameters=schema if isinstance(schema, Mapping | bool) else True,
         arguments=arguments,
         enforced=level,
@@ -201,6 +201,19 @@ def _compiled(
         one_line=rules.one_line(shape),
         indented=rules.indented(shape),
         rules=rules.named,
+    )
+    return _honest(compiled, schema)
+
+
+def _honest(compiled: CompiledSchema, schema: Json) -> CompiledSchema:
+    """Never call a schema fully enforced whose own shortest value the final check refuses."""
+    if compiled.enforced != "full" or not isinstance(schema, Mapping):
+        return compiled
+    problems = check(compiled.minimal, schema)
+    if not problems:
+        return compiled
+    return replace(
+        compiled, enforced="partial", unenforced={f"/{problem.keyword}": problem.keyword for problem in problems}
     )
 
 

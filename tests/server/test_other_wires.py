@@ -54,8 +54,8 @@ def test_completions_continue_each_prompt(openai_client: openai.OpenAI) -> None:
 
 def test_completions_echo_and_tokens_as_prompt(openai_client: openai.OpenAI, served: Running) -> None:
     tokens = requests.post(f"{served.url}/tokenize", json={"content": "Hello"}, timeout=20).json()["tokens"]
-    by_text = openai_client.completions.create(model="starter", prompt="Hello", max_tokens=4, echo=True)
-    by_token = openai_client.completions.create(model="starter", prompt=tokens, max_tokens=4)
+    by_text = openai_client.completions.create(model="starter", prompt="Hello", max_tokens=4, echo=True, temperature=0)
+    by_token = openai_client.completions.create(model="starter", prompt=tokens, max_tokens=4, temperature=0)
     assert by_text.choices[0].text == "Hello" + by_token.choices[0].text
 
 
