@@ -20,7 +20,7 @@ from fclocal.grammar.calls import Choice, NamedChoice
 from fclocal.messages import FunctionCall, SystemMessage, UserMessage
 from fclocal.runtime import Options, Runtime, open_runtime
 from fclocal.tools.python import PythonFunctions, function
-from fclocal.tools.toolset import Proposed, Toolset
+from fclocal.tools.toolset import Proposed, Toolset, functions_in
 
 __all__ = [
     "Answer",
@@ -95,7 +95,7 @@ class Talk:
         request = replace(
             _request(choice, temperature, seed, max_tokens, 1),
             messages=(SystemMessage(system), said) if system else (said,),
-            functions=tuple(tool.function for tool in await self.runtime.toolset.list()),
+            functions=await functions_in(self.runtime.toolset),
         )
         text = ""
         async with aclosing(reply(self.runtime.model, request)) as events:

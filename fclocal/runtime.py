@@ -28,7 +28,7 @@ from fclocal.tools.gather import Toolbox
 from fclocal.tools.mcp.servers import Trust, open_servers
 from fclocal.tools.policy import Policy
 from fclocal.tools.python import PythonFile
-from fclocal.tools.toolset import Proposed, Toolset
+from fclocal.tools.toolset import Proposed, Toolset, functions_in
 
 Progress = Callable[[float], None]
 
@@ -195,7 +195,7 @@ async def open_runtime(
     slow = _slow(chosen, options)
     async with AsyncExitStack() as stack:
         toolbox = await open_tools(options, config, stack, own=toolsets, trust=trust)
-        functions = tuple(tool.function for tool in await toolbox.list())
+        functions = await functions_in(toolbox)
         set_aside = make_offer(functions, "auto").notes if functions else ()
         model = await stack.enter_async_context(open_model(chosen, options, progress=progress))
         policy = Policy(mode=config.approval.mode, rules=config.approval.rules)

@@ -7,10 +7,10 @@ from contextlib import aclosing
 
 from fclocal.chat.decide import Decide, nobody
 from fclocal.chat.model import Model
-from fclocal.chat.turn import Recorder, TurnSettings, turn
+from fclocal.chat.turn import Recorder, TurnSettings, pending, turn
 from fclocal.errors import UsageError
 from fclocal.events import Event, Receipt
-from fclocal.messages import AssistantMessage, FunctionCall, FunctionResult, Message, SystemMessage, UserMessage
+from fclocal.messages import FunctionCall, FunctionResult, Message, SystemMessage, UserMessage
 from fclocal.tools.policy import Policy
 from fclocal.tools.toolset import Toolset
 
@@ -79,16 +79,9 @@ class Session:
                 async for event in events:
                     yield event
         finally:
-            self._close_open_calls()
+            for call in pending(self.history):
+                self.history.append(FunctionResult(call.id, "No result.", ok=False, name=call.name))
 
     def _append(self, message: Message) -> None:
         self.history.append(message)
         self.record.message(message, {})
-
-    def _close_open_calls(self) -> None:
-        answered = {message.call_id for message in self.history if isinstance(message, FunctionResult)}
-        for message in tuple(self.history):
-            if isinstance(message, AssistantMessage):
-                for call in message.calls:
-                    if call.id not in answered:
-                        self.history.append(FunctionResult(call.id, "No result.", ok=False, name=call.name))

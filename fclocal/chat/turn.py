@@ -255,7 +255,7 @@ def _finish(state: _Turn, call: FunctionCall, result: FunctionResult, ms: float,
 
 
 def pending(history: Sequence[Message]) -> list[FunctionCall]:
-    """Calls of the last reply that have no result yet."""
+    """Calls that have no result yet, the oldest first."""
     answered = {message.call_id for message in history if isinstance(message, FunctionResult)}
-    last = next((message for message in reversed(history) if isinstance(message, AssistantMessage)), None)
-    return [call for call in last.calls if call.id not in answered] if last else []
+    replies = (message for message in history if isinstance(message, AssistantMessage))
+    return [call for made in replies for call in made.calls if call.id not in answered]

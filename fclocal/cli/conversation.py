@@ -21,6 +21,7 @@ from fclocal.cli.trust import trust_of_terminal
 from fclocal.cli.words import TurnWords
 from fclocal.errors import DiskError, ExitCode, FclocalError, UsageError
 from fclocal.runtime import open_runtime
+from fclocal.tools.toolset import functions_in
 
 GREETING = "Type a message and press Enter; Ctrl-C stops a reply, Ctrl-D or /quit ends the chat."
 
@@ -73,7 +74,7 @@ async def _open(
                 say(note)
             record = stored.go_on(earlier.summary.id, on_fault=_not_kept)
         elif stored:
-            functions = tuple(tool.function for tool in await runtime.toolset.list())
+            functions = await functions_in(runtime.toolset)
             model = runtime.model
             record = stored.record(
                 model=model.name, dialect=model.dialect.name, functions=functions, on_fault=_not_kept

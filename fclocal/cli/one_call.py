@@ -22,6 +22,7 @@ from fclocal.events import CallReady, Receipt, ReplyFinished, TextDelta
 from fclocal.functions import Function
 from fclocal.messages import FunctionCall, Message, SystemMessage, UserMessage
 from fclocal.runtime import choose, open_runtime, open_tools, settings
+from fclocal.tools.toolset import functions_in
 
 
 def messages_of(prompt: str, system: str | None) -> tuple[Message, ...]:
@@ -56,7 +57,7 @@ def prompt_only(prompt: str | None, words: TurnWords, *, as_json: bool) -> int:
 async def _functions(words: TurnWords) -> tuple[Function, ...]:
     async with AsyncExitStack() as stack:
         toolbox = await open_tools(words.options(), settings(), stack, trust=trust_of_terminal())
-        return tuple(tool.function for tool in await toolbox.list())
+        return await functions_in(toolbox)
 
 
 async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> int:
@@ -68,7 +69,7 @@ async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
         for notice in runtime.notices:
             say(notice)
         plan = words.settings(runtime.config, missing="warn", max_calls=1)
-        functions = tuple(tool.function for tool in await runtime.toolset.list())
+        functions = await functions_in(runtime.toolset)
         request = replace(plan.request, messages=messages_of(text, words.system), functions=functions)
         said = ""
         ready: CallReady | None = None

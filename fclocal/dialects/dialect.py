@@ -5,7 +5,7 @@ Knows text. Tokenising is the engine's, building the grammar is `fclocal.grammar
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,6 +83,14 @@ def result_name(result: FunctionResult, messages: Sequence[Message]) -> str:
         return result.name
     calls = (call for message in messages if isinstance(message, AssistantMessage) for call in message.calls)
     return next((call.name for call in calls if call.id == result.call_id), result.call_id)
+
+
+def begun_reply(messages: Sequence[Message], reply_prefix: str) -> Iterator[Segment]:
+    """What the reply already says: a last reply without calls, left open, and what the caller puts in its mouth."""
+    last = messages[-1] if messages else None
+    if isinstance(last, AssistantMessage) and not last.calls:
+        yield Segment(last.text, label(len(messages) - 1, "reply"))
+    yield Segment(reply_prefix, REPLY_PREFIX)
 
 
 def label(index: int, what: str) -> str:

@@ -12,9 +12,9 @@ from itertools import groupby
 from fclocal.dialects.dialect import (
     FUNCTIONS,
     MARKERS,
-    REPLY_PREFIX,
     SYSTEM,
     Segment,
+    begun_reply,
     label,
     result_name,
     write_reply,
@@ -54,10 +54,7 @@ class HermesDialect:
     ) -> tuple[Segment, ...]:
         """The prompt without BOS, up to where the reply begins. A last reply without calls is left open."""
         segments = [*self._system(messages, functions), *self._turns(messages), _mark(START + "assistant\n")]
-        last = messages[-1] if messages else None
-        if isinstance(last, AssistantMessage) and not last.calls:
-            segments.append(Segment(last.text, label(len(messages) - 1, "reply")))
-        segments.append(Segment(reply_prefix, REPLY_PREFIX))
+        segments += begun_reply(messages, reply_prefix)
         return tuple(segment for segment in segments if segment.text)
 
     def parser(self, names: Collection[str], *, optional: Collection[str] = ()) -> ReplyParser:

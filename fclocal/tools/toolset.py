@@ -33,6 +33,11 @@ class Toolset(Protocol):
     async def call(self, call: FunctionCall) -> FunctionResult: ...
 
 
+async def functions_in(toolset: Toolset) -> tuple[Function, ...]:
+    """The functions that `toolset` offers now."""
+    return tuple(tool.function for tool in await toolset.list())
+
+
 @dataclass(frozen=True, slots=True)
 class Proposed:
     """Functions that are only described: the model may call them, whoever asked runs them."""
