@@ -118,21 +118,11 @@ class StreamOptions(Lenient):
     include_usage: bool = False
 
 
-class ChatBody(Lenient):
-    """The body of POST /v1/chat/completions."""
+class SamplingBody(Lenient):
+    """What chat and text completions have in common."""
 
-    messages: list[ChatMessage] = Field(min_length=1)
     model: str | None = None
-    tools: list[dict[str, JsonValue]] | None = Field(default=None, max_length=MAX_TOOLS)
-    tool_choice: Literal["auto", "required", "none"] | NamedTool | AllowedChoice | None = None
-    parallel_tool_calls: bool | None = None
-    functions: list[dict[str, JsonValue]] | None = Field(default=None, max_length=MAX_TOOLS)
-    function_call: Literal["auto", "none"] | NamedFunction | None = None
-    response_format: ResponseFormat | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
     max_tokens: TokenLimit | None = None
-    max_completion_tokens: TokenLimit | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     frequency_penalty: Penalty | None = None
@@ -141,10 +131,25 @@ class ChatBody(Lenient):
     seed: Seed | None = None
     n: Annotated[int, Field(ge=1, le=16)] | None = None
     stop: Stop | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    user: str | None = None
+
+
+class ChatBody(SamplingBody):
+    """The body of POST /v1/chat/completions."""
+
+    messages: list[ChatMessage] = Field(min_length=1)
+    tools: list[dict[str, JsonValue]] | None = Field(default=None, max_length=MAX_TOOLS)
+    tool_choice: Literal["auto", "required", "none"] | NamedTool | AllowedChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[dict[str, JsonValue]] | None = Field(default=None, max_length=MAX_TOOLS)
+    function_call: Literal["auto", "none"] | NamedFunction | None = None
+    max_completion_tokens: TokenLimit | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     reasoning_effort: str | None = None
-    user: str | None = None
     metadata: dict[str, JsonValue] | None = None
     store: bool | None = None
 

@@ -20,19 +20,7 @@ from fclocal.functions import Json, JsonObject
 from fclocal.runtime import Chosen
 from fclocal.server.endpoint import Endpoint, reply_tokens
 from fclocal.server.failures import reject
-from fclocal.server.openai_bodies import (
-    Lenient,
-    Penalty,
-    ResponseFormat,
-    Seed,
-    Stop,
-    StreamOptions,
-    Temperature,
-    TokenLimit,
-    TopP,
-    schema_of,
-    stops_of,
-)
+from fclocal.server.openai_bodies import SamplingBody, schema_of, stops_of
 from fclocal.server.openai_chat import DONE, failed_chunk
 from fclocal.server.raw import Prompt, RawRequest, Typed, Written, as_text, prompt_tokens, type_out, write_on
 from fclocal.server.streams import Chunks, Stream, sse, while_connected
@@ -41,27 +29,13 @@ MAX_PROMPTS = 32
 TokenId = Annotated[int, Field(ge=0, le=2**31)]
 
 
-class TextBody(Lenient):
+class TextBody(SamplingBody):
     """The body of POST /v1/completions."""
 
     prompt: str | list[str] | list[TokenId] | list[list[TokenId]]
-    model: str | None = None
-    max_tokens: TokenLimit | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    frequency_penalty: Penalty | None = None
-    presence_penalty: Penalty | None = None
-    logit_bias: dict[int, Annotated[float, Field(ge=-100, le=100)]] | None = None
-    seed: Seed | None = None
-    n: Annotated[int, Field(ge=1, le=16)] | None = None
-    stop: Stop | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     echo: bool | None = None
     suffix: str | None = None
-    response_format: ResponseFormat | None = None
-    user: str | None = None
 
 
 def text_routes(endpoint: Endpoint) -> APIRouter:
