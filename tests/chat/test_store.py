@@ -402,6 +402,8 @@ def test_closing_twice(path: Path) -> None:
     stored = Sessions(path)
     stored.close()
     stored.close()
+    with Sessions(path) as again:
+        assert again.check() == "ok"
 
 
 # Crashes and company
