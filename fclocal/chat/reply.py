@@ -120,7 +120,8 @@ class _Tries:
             return retry.keep, None
         schema = self._offer.by_name[retry.name].schema
         syntax = self._model.dialect.syntax
-        return retry.keep_call, narrow(schema, kept=kept, syntax=syntax, special=_special(self._model)).lark
+        special = _special(self._model)
+        return retry.keep_call, narrow(schema, kept=kept, syntax=syntax, problems=retry.problems, special=special).lark
 
 
 def _prepare(model: Model, request: ReplyRequest) -> tuple[Offer, Ledger, TurnGrammar | None]:
