@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fclocal import __version__, paths
+from fclocal.builds.choose import candidates
+from fclocal.builds.look import look
 from fclocal.errors import ExitCode, FclocalError
 from fclocal.escapes import visible
 from fclocal.models.catalog import load_catalog
@@ -142,19 +144,15 @@ def _hints() -> Iterator[tuple[str, str]]:
 
 
 def _gpu_problem(found: tuple[Device, ...]) -> Iterator[tuple[str, str]]:
-    """A GPU that is there but that this build of llama.cpp cannot use."""
+    """A GPU that is there but that this build of llama.cpp, or the system, cannot use."""
     if any(device.kind in ("gpu", "igpu") for device in found):
         return
-    install = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
-    if shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
-        yield (
-            "There is an NVIDIA GPU, but this llama.cpp was built without CUDA.",
-            f"CMAKE_ARGS=-DGGML_CUDA=on {install}",
-        )
-    elif sys.platform == "darwin" and platform.machine() == "arm64":
-        yield "This llama.cpp was built without Metal.", f"CMAKE_ARGS=-DGGML_METAL=on {install}"
-    elif Path("/opt/rocm").exists():
-        yield "There is an AMD GPU, but this llama.cpp was built without ROCm.", f"CMAKE_ARGS=-DGGML_HIP=on {install}"
+    fitting = candidates(look())
+    if fitting.wants_gpu:
+        yield "There is a GPU that this build of llama.cpp cannot use.", "Try: fclocal doctor --fix"
+        return
+    for obstacle in fitting.obstacles:
+        yield obstacle.sentence, obstacle.cure
 
 
 def _raised(attempt: Callable[[], object]) -> Iterator[tuple[str, str]]:

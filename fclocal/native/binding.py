@@ -17,13 +17,19 @@ from typing import Any, Final, Self, TypeAlias
 
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
-import llama_cpp.llama_cpp
-
 from fclocal import paths
-from fclocal.errors import ModelBroken, UsageError
+from fclocal.errors import FclocalError, ModelBroken, UsageError
+from fclocal.native.cuda_libraries import preload
 from fclocal.native.gguf import Header, read_header
 from fclocal.native.hyperparameters import hyperparameters
 from fclocal.native.llama_log import LogFile, LogSink
+
+preload()
+try:
+    import llama_cpp.llama_cpp
+except (ImportError, OSError, RuntimeError) as error:
+    _reason = " ".join(str(error).split()).rstrip(".")
+    raise FclocalError(f"llama.cpp does not load: {_reason}.", "Try: fclocal doctor --fix") from error
 
 Override: TypeAlias = "bool | int | float | str"
 
