@@ -73,7 +73,7 @@ class Running:
             self._read = perf_counter()
         else:
             self.decodes += 1
-        reply = [token.id for token in self._reply]
+        reply = self.tokens[self.prompt_size :]
         try:
             choice = self._sampler.choose(logits, self._allowed(reply, len(logits)), context=self.tokens, reply=reply)
         except NothingAllowed:

@@ -33,7 +33,8 @@ def build_endpoint(settings: Settings, config: Config) -> Endpoint:
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises PortInUse and UsageError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small writes at once (TCP_NODELAY) only where a socket names its protocol.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
