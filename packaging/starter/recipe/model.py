@@ -52,16 +52,18 @@ class Block(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, pieces: int = 4) -> Tensor:
-    """Masked attention in pieces of queries, each over the keys up to its end: 5/8 of the work of one causal mask."""
-    length = query.shape[2]
+    """Masked attention in pieces of queries, each over the keys up to its end: 5/8 of the work of one causal mask.
+
+    Plain products and a softmax, because PyTorch's fused kernel takes twice as long on a CPU when it has a mask.
+    """
+    length, scale = query.shape[2], query.shape[3] ** -0.5
     ends = [length * (index + 1) // pieces for index in range(pieces)]
     starts = [0, *ends[:-1]]
-    seen = [
-        functional.scaled_dot_product_attention(
-            query[:, :, start:end], key[:, :, :end], value[:, :, :end], attn_mask=mask[:, :, start:end, :end]
-        )
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    seen = []
+    for start, end in zip(starts, ends, strict=True):
+        scores = query[:, :, start:end] @ key[:, :, :end].mT
+        shares = (scores.float() * scale + mask[:, :, start:end, :end]).softmax(-1)
+        seen.append(shares.to(value.dtype) @ value[:, :, :end])
     return torch.cat(seen, dim=2)
 
 

@@ -133,11 +133,11 @@ class Source:
         self, rng: Random, function: Function, functions: Sequence[Function], strangers: Sequence[Function], system: str
     ) -> list[Exchange]:
         roll = rng.random()
-        if roll < 0.66:
+        if roll < 0.58:
             return call_conversation(rng, function, system)
-        if roll < 0.80:
+        if roll < 0.75:
             return ask_conversation(rng, function, system)
-        if roll < 0.84:
+        if roll < 0.79:
             return two_calls(rng, functions, system)
         return refusal(rng, rng.choice(strangers) if strangers else None, system, functions=True)
 
