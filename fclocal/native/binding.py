@@ -23,6 +23,7 @@ from fclocal.native.cuda_libraries import preload
 from fclocal.native.gguf import Header, read_header
 from fclocal.native.hyperparameters import hyperparameters
 from fclocal.native.llama_log import LogFile, LogSink
+from fclocal.native.registry import load_backends
 
 preload()
 try:
@@ -66,11 +67,13 @@ def version() -> str:
 
 def system_info() -> str:
     """The CPU features and backends that llama.cpp was built with, as llama.cpp words them."""
+    start_backend()
     return str(api.llama_print_system_info().decode()).strip(" |")
 
 
 def supports_gpu_offload() -> bool:
     """Whether a backend that can hold layers is built in."""
+    start_backend()
     return bool(api.llama_supports_gpu_offload())
 
 
@@ -258,6 +261,7 @@ def start_backend() -> None:
             return
         if _log_callback is None:
             send_log(LogFile(paths.log_file()))
+        load_backends(api._lib)
         api.llama_backend_init()
         _backend_started = True
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from fclocal.native.binding import api, start_backend
+from fclocal.native.registry import function as ggml_function
 
 DeviceKind: TypeAlias = Literal["cpu", "gpu", "igpu", "accelerator", "other"]
 
@@ -56,18 +56,4 @@ def _text(name: str, pointer: int) -> str:
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """A function of ggml's device registry, which llama_cpp does not bind."""
-    for library in _libraries():
-        try:
-            address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-        except AttributeError:
-            continue
-        return ctypes.CFUNCTYPE(result, *arguments)(address or 0)
-    raise RuntimeError(f"llama.cpp has no {name}")
-
-
-def _libraries() -> Iterator[ctypes.CDLL]:
-    """llama.cpp's library, through which ggml is found on Linux and macOS, then ggml's own beside it (Windows)."""
-    yield api._lib
-    for path in sorted(Path(api._lib._name).parent.glob("*ggml*.dll")):
-        yield ctypes.CDLL(str(path))
+    return ggml_function(api._lib, name, result, *arguments)

@@ -92,11 +92,11 @@ def _bytes(mebibytes: str) -> int:
 
 def _child(words: dict[str, object]) -> int:
     """What the child process does: plan one model and print llama.cpp's log."""
-    from fclocal.native.binding import api, send_log  # deferred: only the child loads llama.cpp
+    from fclocal.native.binding import api, send_log, start_backend  # deferred: only the child loads llama.cpp
     from fclocal.native.context import KV_TYPES  # deferred: only the child loads llama.cpp
 
     send_log(lambda text: print(text, end=""))
-    api.llama_backend_init()
+    start_backend()
     model = api.llama_model_default_params()
     model.no_alloc, model.load_mode = True, api.LLAMA_LOAD_MODE_NONE
     model.n_gpu_layers = words["gpu_layers"]

@@ -115,10 +115,10 @@ def _failure(words: dict[str, str], faults: list[str], code: int) -> UsageError 
 
 def _work(words: dict[str, str]) -> int:
     """What the child process does: quantize one file, or plan to when there is no target."""
-    from fclocal.native.binding import api, send_log  # deferred: only the child loads llama.cpp
+    from fclocal.native.binding import api, send_log, start_backend  # deferred: only the child loads llama.cpp
 
     send_log(lambda text: print(text, end="", flush="[" in text))
-    api.llama_backend_init()
+    start_backend()
     params = api.llama_model_quantize_default_params()
     params.ftype = LABELS[words["label"]]
     params.dry_run = not words["target"]
