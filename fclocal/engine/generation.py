@@ -93,10 +93,12 @@ class Inbox:
     def deliver(self, outcome: Step | Exception) -> None:
         """Called on the owner thread."""
         self._outcomes.append((self.epoch, outcome))
-        now = monotonic()
-        if not isinstance(outcome, Decoded) or now - self._woken >= WAKE_SECONDS:
+        if isinstance(outcome, Decoded):
+            now = monotonic()
+            if now - self._woken < WAKE_SECONDS:
+                return
             self._woken = now
-            self.call(self._arrived.set)
+        self.call(self._arrived.set)
 
     def restart(self) -> int:
         """Drop what is queued; returns the new epoch, which the owner thread has to take over."""

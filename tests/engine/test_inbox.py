@@ -7,7 +7,7 @@ import pytest
 
 from fclocal.engine import generation
 from fclocal.engine.generation import Inbox
-from fclocal.engine.request import Decoded, Stopped
+from fclocal.engine.request import Decoded, Prefilled, Stopped
 from fclocal.events import Timings
 
 
@@ -17,19 +17,20 @@ async def test_tokens_that_come_fast_wait_for_the_next_wake_and_none_is_lost(mon
     inbox = Inbox()
     wakes: list[object] = []
     monkeypatch.setattr(inbox, "call", wakes.append)
+    inbox.deliver(Prefilled(3, 3, 0))
     inbox.deliver(Decoded(0, ()))
-    assert len(wakes) == 1, "the first token is shown at once"
+    assert len(wakes) == 2, "the first token is shown at once"
     for at in range(1, 4):
         inbox.deliver(Decoded(at, ()))
-    assert len(wakes) == 1
+    assert len(wakes) == 2
     now += 0.05
     inbox.deliver(Decoded(4, ()))
-    assert len(wakes) == 2, "a slow model's tokens are shown one by one"
+    assert len(wakes) == 3, "a slow model's tokens are shown one by one"
     inbox.deliver(Stopped("end", Timings()))
-    assert len(wakes) == 3, "the end never waits"
-    found = [await inbox.next() for _ in range(6)]
+    assert len(wakes) == 4, "the end never waits"
+    found = [await inbox.next() for _ in range(7)]
     assert [step.start for step in found if isinstance(step, Decoded)] == [0, 1, 2, 3, 4]
-    assert isinstance(found[5], Stopped)
+    assert isinstance(found[6], Stopped)
 
 
 async def test_what_another_thread_delivers_arrives_in_order() -> None:
