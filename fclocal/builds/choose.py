@@ -6,7 +6,7 @@ Ready wheels and what they run on: the README and the wheel workflows of llama-c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from fclocal.builds.host import Backend, Gpu, Host, Tool, Version
@@ -128,7 +128,10 @@ def _cuda(host: Host) -> Iterator[Build | Obstacle]:
         if toolkit <= host.cuda and _holds_code(toolkit[0], capabilities):
             packages = () if toolkit[0] in host.cuda_libraries else _CUDA_PACKAGES[toolkit[0]]
             yield Build("cuda", tag=f"cu{toolkit[0]}{toolkit[1]}", packages=packages)
-    yield _source(host, "cuda", "GGML_CUDA=on", tools=("c++", "nvcc"))
+    # A driver runs what any toolkit of its own major version or an older one compiles.
+    usable = host.toolkit is None or host.toolkit[0] <= host.cuda[0]
+    able = host if usable else replace(host, tools=host.tools - {"nvcc"})
+    yield _source(able, "cuda", "GGML_CUDA=on", tools=("c++", "nvcc"))
 
 
 def _capabilities(gpus: tuple[Gpu, ...]) -> tuple[Version, ...]:

@@ -26,15 +26,16 @@ class Gpu:
 class Host:
     """A machine. `machine` is the processor as Python runs on it ("x86_64", "arm64").
 
-    `cuda` is the newest CUDA that the NVIDIA driver runs, None without a driver; `cuda_libraries` are the major
-    versions of the CUDA runtime and cuBLAS that the system has; `rocm` is the installed ROCm; `vulkan` says that there
-    is a Vulkan loader; `tools` are what a build from source can use.
+    `cuda` is the newest CUDA that the NVIDIA driver runs, None without a driver; `toolkit` is the CUDA of
+    nvcc; `cuda_libraries` are the major versions of the CUDA runtime and cuBLAS that the system has; `rocm` is the
+    installed ROCm; `vulkan` says that there is a Vulkan loader; `tools` are what a build from source can use.
     """
 
     system: System
     machine: str
     gpus: tuple[Gpu, ...] = ()
     cuda: Version | None = None
+    toolkit: Version | None = None
     cuda_libraries: frozenset[int] = frozenset()
     rocm: Version | None = None
     vulkan: bool = False

@@ -59,6 +59,7 @@ def look(senses: Senses | None = None, *, system: str = sys.platform, machine: s
         machine=kind,
         gpus=gpus,
         cuda=cuda,
+        toolkit=_toolkit(use) if nvidia else None,
         cuda_libraries=frozenset(_cuda_libraries(use, name)) if nvidia else frozenset(),
         rocm=_rocm(use),
         vulkan=name != "darwin" and use.loads("vulkan-1.dll" if name == "windows" else "libvulkan.so.1"),
@@ -82,6 +83,13 @@ def _nvidia(use: Senses) -> tuple[Version | None, tuple[Gpu, ...]]:
     cells = [[cell.strip() for cell in line.split(",")] for line in (rows or "").splitlines() if line.strip()]
     gpus = tuple(Gpu("nvidia", row[0], row[1] if len(row) > 1 else "") for row in cells)
     return (int(version[1]), int(version[2])), gpus or (Gpu("nvidia"),)
+
+
+def _toolkit(use: Senses) -> Version | None:
+    """The CUDA that nvcc compiles for."""
+    program = next((found for place in _places(use, "nvcc") if (found := use.which(place))), None)
+    version = re.search(r"release (\d+)\.(\d+)", use.run((program, "--version")) or "") if program else None
+    return (int(version[1]), int(version[2])) if version else None
 
 
 def _others(use: Senses, system: System) -> Iterator[Gpu]:
@@ -127,10 +135,13 @@ def _cuda_libraries(use: Senses, system: System) -> Iterator[int]:
 
 
 def _tools(use: Senses) -> Iterator[Tool]:
-    for tool, names in _TOOLS.items():
-        places = [*names, *(str(use.root / folder / name) for folder in _FOLDERS.get(tool, ()) for name in names)]
-        if any(use.which(place) for place in places):
-            yield tool
+    yield from (tool for tool in _TOOLS if any(map(use.which, _places(use, tool))))
+
+
+def _places(use: Senses, tool: Tool) -> Iterator[str]:
+    """Names that are looked for on the PATH, then whole paths."""
+    yield from _TOOLS[tool]
+    yield from (str(use.root / folder / name) for folder in _FOLDERS.get(tool, ()) for name in _TOOLS[tool])
 
 
 # Where toolkits lie that do not put themselves on the PATH.

@@ -143,7 +143,8 @@ def _install(plan: Outcome, command: Command, environment: Environment, use: Rim
     """Keep the present build, run the command, try what came of it."""
     back = plan.back
     try:
-        back = install_file(keep_installed(), environment).text
+        kept = keep_installed() if plan.before.works else kept_wheel()
+        back = install_file(kept, environment).text if kept else back
     except FclocalError as error:
         say(f"{error.sentence} Going back means installing it again.")
     say(f"Running: {command.text}")
@@ -193,14 +194,14 @@ def _tell(plan: Outcome) -> None:
         return
     if plan.command:
         print(plan.command)
-        say(f"To run it and try the result: fclocal doctor {'--back' if plan.action == 'back' else '--fix'} --yes")
+        say("To run it and try the result, write the same again with --yes.")
     if plan.back:
         say(f"To go back afterwards: {plan.back}")
 
 
 def _works(trial: Trial) -> str:
     if not trial.loads:
-        return f"it does not load. {trial.fault}"
+        return trial.fault or "llama.cpp does not load."
     where = trial.gpu.partition(": ")[2] or "the CPU only"
     if not trial.computed:
         return f"llama.cpp {trial.version} loads, but does not compute. {trial.fault}"
