@@ -25,6 +25,7 @@ def test_nvidias_packages_are_found_for_a_cuda_build_only(tmp_path: Path) -> Non
     ours = tmp_path / "llama_cpp/lib/libggml-cuda.so"
     for library in (runtime, ours):
         library.parent.mkdir(parents=True)
+    (tmp_path / "llama_cpp/__init__.py").touch()
     compile_ = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o"]
     subprocess.run(
         [*compile_, str(runtime), f"-Wl,-soname,{runtime.name}"], input=b"int there(void) { return 42; }", check=True
