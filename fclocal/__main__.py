@@ -6,13 +6,18 @@ import sys
 
 
 def main() -> None:
-    """Print a help page that ships with the package, or build the command line and run it."""
+    """Print a help page that ships with the package, open the terminal app, or build the command line and run it."""
     from fclocal.cli.help import shipped_help  # deferred: Typer is not needed for help
 
     page = shipped_help(sys.argv[1:])
     if page is not None:
         sys.stdout.write(page)
         return
+    if not sys.argv[1:]:
+        from fclocal.cli.rim import leave  # deferred, as above
+        from fclocal.cli.terminal_app import open_app
+
+        leave(lambda: open_app({}))
     from fclocal.cli.app import run  # deferred, as above
 
     run(sys.argv[1:])

@@ -16,7 +16,8 @@ from fclocal.tui.opening import Ask, Opened
 if TYPE_CHECKING:
     from fclocal.runtime import Options, Runtime
 
-ENGINE = "fclocal.cli.words"
+# Imported beside the first paint: the engine, and what a turn is shown with.
+AFTER_PAINT = ("fclocal.cli.words", "fclocal.tui.telling", "fclocal.tui.widgets.call_card", "textual.widgets.markdown")
 
 
 def open_app(typed: Mapping[str, Any]) -> int:
@@ -34,7 +35,8 @@ def make_app(typed: Mapping[str, Any]) -> FclocalApp:
 
     @asynccontextmanager
     async def opening(ask: Ask) -> AsyncIterator[Opened]:
-        await asyncio.to_thread(import_module, ENGINE)
+        for module in AFTER_PAINT:
+            await asyncio.to_thread(import_module, module)
         from fclocal.chat.session import Session  # deferred: the engine loads after the first paint
         from fclocal.cli.words import TurnWords
         from fclocal.runtime import open_runtime

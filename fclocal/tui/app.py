@@ -19,7 +19,6 @@ from fclocal.escapes import visible
 from fclocal.tui.downloads import Download, Downloads
 from fclocal.tui.opening import Ask, Opened, Opening
 from fclocal.tui.screens.chat import ChatScreen
-from fclocal.tui.screens.welcome import WelcomeScreen
 from fclocal.tui.switches import Switched
 
 if TYPE_CHECKING:
@@ -60,15 +59,24 @@ class FclocalApp(App[None]):
         self.downloads = Downloads(self._download_ended)
         self.chat = ChatScreen()
 
+    def get_default_screen(self) -> Screen[None]:
+        """The chat is the first screen."""
+        return self.chat
+
     def on_mount(self) -> None:
-        """Paint first, load then."""
+        """Paint first."""
         if not self.is_headless:
             self._leave_on_signals()
-        self.push_screen(self.chat)
         self.set_interval(0.5, self._show_downloads)
+        self.chat.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """The first paint is done: welcome whoever is new, and load."""
         if not self._model_given and not (paths.data_folder() / "sessions.db").exists():
+            from fclocal.tui.screens.welcome import WelcomeScreen  # deferred: shown once in a lifetime
+
             self.push_screen(WelcomeScreen())
-        self.chat.call_after_refresh(self._hold_model)
+        self.screen.call_after_refresh(self._hold_model)
 
     def action_leave(self) -> None:
         """Free the model, then end."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fclocal.events import TokenScore, TokensScored
-
 if TYPE_CHECKING:
     from fclocal.chat.session import Session
+    from fclocal.events import TokenScore, TokensScored
     from fclocal.messages import Message
 
 

@@ -1,4 +1,4 @@
-"""The chat screen: consumes the events of a turn and shows them."""
+"""The chat screen: what is typed, and the turn that answers it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,14 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from fclocal.chat.decide import Answer, Decision, Waiting
 from fclocal.errors import FclocalError
-from fclocal.events import (
-    ArgumentsDelta,
-    ArgumentsReset,
-    CallFinished,
-    CallReady,
-    CallRunning,
-    CallStarted,
-    Event,
-    Notice,
-    PromptRead,
-    ReplyFinished,
-    TextDelta,
-    ThinkingDelta,
-    TokensScored,
-    TurnFinished,
-)
 from fclocal.tui.trace import Trace
 from fclocal.tui.widgets.prompt import Prompt
 from fclocal.tui.widgets.status import StatusLine
 from fclocal.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
+    from fclocal.chat.decide import Answer, Decision, Waiting
     from fclocal.chat.session import Session
     from fclocal.chat.stored import StoredSession
     from fclocal.tui.app import FclocalApp
@@ -161,11 +145,13 @@ class ChatScreen(Screen[None]):
 
     async def _converse(self, session: Session, text: str) -> None:
         """One turn; what goes wrong ends the turn, not the app."""
+        from fclocal.tui.telling import tell  # deferred: no event comes before the first paint
+
         self.status.state = "working"
         try:
             async with aclosing(session.send(text)) as events:
                 async for event in events:
-                    await self._show(event, context=session.model.engine.context)
+                    await tell(event, self.transcript, self.status, self.trace, context=session.model.engine.context)
         except asyncio.CancelledError:
             await self.say("Stopped.")
         except FclocalError as error:
@@ -186,40 +172,3 @@ class ChatScreen(Screen[None]):
         finally:
             self.status.state = "working"
             self.query(Prompt).focus()
-
-    async def _show(self, event: Event, *, context: int) -> None:
-        transcript = self.transcript
-        match event:
-            case PromptRead(done=done, total=total):
-                self.status.state = f"reading {done}/{total}" if done < total else "working"
-            case TokensScored():
-                self.trace.add(event)
-            case TextDelta(text=text):
-                self.status.state = "writing"
-                await transcript.text(text)
-            case ThinkingDelta(text=text):
-                self.status.state = "thinking"
-                await transcript.thinking(text)
-            case CallStarted(index=index, id=call_id, name=name):
-                await transcript.start_call(index, call_id, name)
-            case ArgumentsDelta(index=index, text=text):
-                transcript.card_at(index).add_arguments(text)
-            case ArgumentsReset(index=index, text=text):
-                transcript.card_at(index).restart_arguments(text)
-            case CallReady(call=call, receipt=receipt):
-                await transcript.card(call.id).ready(call, receipt)
-            case CallRunning(call=call):
-                self.status.state = "running a function"
-                transcript.card(call.id).running(call)
-            case CallFinished(call=call, result=result, outcome=outcome, ms=ms):
-                await transcript.card(call.id).finished(result, outcome, ms)
-            case Notice(text=text):
-                await transcript.note(text)
-            case ReplyFinished(timings=timings, notes=notes):
-                await transcript.end_text()
-                self.trace.replied()
-                self.status.count(timings, context)
-                for note in notes:
-                    await transcript.note(note)
-            case TurnFinished(reason="length"):
-                await transcript.note("The reply was cut off at its limit; raise --max-tokens.")

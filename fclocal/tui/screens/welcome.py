@@ -45,7 +45,7 @@ class WelcomeScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Look for the best model beside the screen."""
         self.query_one("#begin").focus()
-        self._find_best()
+        self.call_after_refresh(self._find_best)
 
     @work
     async def _find_best(self) -> None:

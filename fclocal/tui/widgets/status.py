@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widgets import Static
 
 from fclocal.escapes import visible
-from fclocal.events import Timings
+
+if TYPE_CHECKING:
+    from fclocal.events import Timings
 
 
 class StatusLine(Static):

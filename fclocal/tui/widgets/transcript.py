@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual import on
 from textual.containers import VerticalScroll
-from textual.widgets import Collapsible, Markdown, Static
-from textual.widgets.markdown import MarkdownStream
+from textual.widgets import Static
 
 from fclocal.escapes import visible
-from fclocal.messages import AssistantMessage, FunctionResult, UserMessage
-from fclocal.tui.widgets.call_card import CallCard
 
 if TYPE_CHECKING:
+    from textual.widgets.markdown import MarkdownStream
+
     from fclocal.chat.stored import StoredSession
+    from fclocal.tui.widgets.call_card import CallCard
 
 
 class Transcript(VerticalScroll, can_focus=False):
@@ -53,6 +52,8 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def text(self, text: str) -> None:
         """More of the model's answer, as Markdown."""
+        from textual.widgets import Markdown  # deferred: its parser is not for the first paint
+
         if self._stream is None:
             self._thoughts = None
             answer = Markdown(classes="answer", open_links=False)
@@ -62,6 +63,8 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def thinking(self, text: str) -> None:
         """More of the model's thinking, folded under its own heading."""
+        from textual.widgets import Collapsible  # deferred, as above
+
         if self._thoughts is None:
             self._thoughts, self._thought = Static(markup=False), ""
             await self.mount(Collapsible(self._thoughts, title="Thinking", collapsed=False, classes="thinking"))
@@ -85,6 +88,10 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def retell(self, stored: StoredSession) -> None:
         """A conversation from the past, as it was."""
+        from textual.widgets import Markdown  # deferred, as above
+
+        from fclocal.messages import AssistantMessage, FunctionResult, UserMessage
+
         told = {one.call.id: one for one in stored.calls}
         for message in stored.messages:
             match message:
@@ -106,6 +113,8 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def start_call(self, index: int, call_id: str, name: str) -> None:
         """A new card."""
+        from fclocal.tui.widgets.call_card import CallCard  # deferred, as above
+
         await self.end_text()
         card = CallCard(call_id, name)
         self._cards[call_id] = self._by_index[index] = card
@@ -119,8 +128,7 @@ class Transcript(VerticalScroll, can_focus=False):
         """The card of call number `index` of the reply that is under way."""
         return self._by_index[index]
 
-    @on(CallCard.Looked)
-    def point_out(self, event: CallCard.Looked) -> None:
+    def on_call_card_looked(self, event: CallCard.Looked) -> None:
         """Mark the words that the arguments of a call came from."""
         above = self.query(UserText)
         for said in above:
