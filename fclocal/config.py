@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fclocal import __version__
 from fclocal.errors import UsageError
 
 
@@ -70,4 +72,17 @@ def read_config(file: Path) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise _unknown(file, key, [str(part) for part in first["loc"]]) from None
         raise UsageError(f"{file}: {key}: {first['msg']}.", "Correct that key or remove it.") from None
+
+
+def _unknown(file: Path, key: str, path: list[str]) -> UsageError:
+    """A key of a newer version, or one that is spelt wrong: which of the two cannot be seen."""
+    table: type[BaseModel] = Config
+    for part in path[:-1]:
+        table = table.model_fields[part].annotation  # type: ignore[assignment]  # only tables have keys in them
+    close = get_close_matches(path[-1], table.model_fields, n=1)
+    meant = f"Did you mean {close[0]}? If not, update fclocal or remove the key." if close else ""
+    sentence = f"{file}: fclocal {__version__} knows no setting {key}."
+    return UsageError(sentence, meant or "Update fclocal if a newer one wrote it, or remove the key.")

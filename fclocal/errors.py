@@ -114,6 +114,16 @@ class DiskError(FclocalError):
     exit_code = ExitCode.DISK
 
 
+class NewerFile(DiskError):
+    """A file of a format that only a later fclocal knows. It was not touched."""
+
+    def __init__(self, what: str, *, found: int, known: int, instead: str) -> None:
+        super().__init__(
+            f"{what} was written by a newer fclocal (format {found}; this one knows {known}) and was not touched.",
+            f"Update fclocal, or {instead}",
+        )
+
+
 class PortInUse(FclocalError):
     """The address of the local endpoint is taken."""
 

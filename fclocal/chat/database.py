@@ -15,12 +15,15 @@ from pathlib import Path
 import filelock
 
 from fclocal.chat.migrations import APPLICATION, MIGRATIONS
-from fclocal.errors import DiskError
+from fclocal.errors import DiskError, NewerFile
 from fclocal.paths import private_folder
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 10.0
 CHECKPOINT_BYTES = 4 * 2**20
 _OWN_AND_READ = 0o077
+# One statement, so that a file that another process is making just now is seen before or after, not between.
+_STATE = """SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+    FROM pragma_application_id, pragma_user_version"""
 _MESSAGES = {
     sqlite3.SQLITE_FULL: ("No space is left for the sessions file {path}.", "Free some space on its disk."),
     sqlite3.SQLITE_BUSY: ("Another program keeps the sessions file {path} locked.", "Close it and try again."),
@@ -88,6 +91,7 @@ class Database:
         with self._mutex, explained(self.path), self._locked():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._refuse_newer()
                 yield self._connection
                 self._connection.execute("COMMIT")
             finally:
@@ -122,18 +126,22 @@ class Database:
 
     def _version(self) -> int:
         """The schema version of the file. Raises DiskError when it is not ours or of a newer program."""
-        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
-        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-        tables = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        application, version, tables = self._connection.execute(_STATE).fetchone()
         if application != APPLICATION and (application or version or tables):
             raise DiskError(f"{self.path} is not a sessions file.", "Move it away: a new one is made.")
         if version > len(MIGRATIONS):
-            raise DiskError(
-                f"The sessions file {self.path} was written by a newer fclocal (format {version}; this one knows "
-                f"{len(MIGRATIONS)}).",
-                "Update fclocal. The file was not touched.",
-            )
-        return version
+            raise self._newer(version)
+        return int(version)
+
+    def _refuse_newer(self) -> None:
+        """A newer program may have migrated the file while it was open here."""
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise self._newer(version)
+
+    def _newer(self, version: int) -> NewerFile:
+        instead = "set FCLOCAL_DATA to another folder to begin anew."
+        return NewerFile(f"The sessions file {self.path}", found=version, known=len(MIGRATIONS), instead=instead)
 
     def _mode(self) -> str:
         return str(self._connection.execute("PRAGMA journal_mode").fetchone()[0])

@@ -1,9 +1,14 @@
-"""Messages, calls and receipts as the JSON and text of database columns, and back. Knows no SQL."""
+"""Messages, calls and receipts as the JSON and text of database columns, and back. Knows no SQL.
+
+A later version may add fields: reading leaves out those that it does not know. A field that is gone or means something
+else needs a new format in migrations.py.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from fclocal.chat.receipt import plain
 from fclocal.events import Origin, Receipt
@@ -37,7 +42,7 @@ def write_receipt(receipt: Receipt) -> str:
 
 def read_receipt(text: str | None) -> Receipt | None:
     """What `write_receipt` wrote, or None when there is none."""
-    fields: dict[str, object] = {name: value for name, value in load_object(text).items() if name in Receipt.__slots__}
+    fields: dict[str, object] = _known(Receipt.__slots__, load_object(text))
     if not fields:
         return None
     origins = fields.get("origins")
@@ -53,7 +58,11 @@ def write_functions(functions: tuple[Function, ...]) -> str:
 
 def read_functions(text: str) -> tuple[Function, ...]:
     """What `write_functions` wrote."""
-    return tuple(Function(**entry) for entry in json.loads(text or "[]"))
+    return tuple(Function(**_known(Function.__slots__, entry)) for entry in json.loads(text or "[]"))
+
+
+def _known(names: Iterable[str], fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name in names}
 
 
 def _origin_fields(origin: Origin) -> dict[str, Json]:
@@ -63,4 +72,4 @@ def _origin_fields(origin: Origin) -> dict[str, Json]:
 def _read_origin(fields: Mapping[str, Json]) -> Origin:
     span = fields.get("span")
     pair = (span[0], span[1]) if isinstance(span, list) and len(span) == 2 else None
-    return Origin(**{**fields, "span": pair})  # type: ignore[arg-type]  # written by _origin_fields
+    return Origin(**{**_known(Origin.__slots__, fields), "span": pair})

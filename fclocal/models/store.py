@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from fclocal import paths
-from fclocal.errors import DiskError, ModelMissing
+from fclocal.errors import DiskError, ModelMissing, NewerFile
 from fclocal.models import cache
 from fclocal.models.quants import RemoteFile, Variant, is_model_file, variants
 
 _CHUNK: Final = 4 << 20
+# Raised with any change of the tables: an index of a later format is neither read nor written.
+FORMAT: Final = 0
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS files(
   path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, sha256 TEXT NOT NULL, verified TEXT);
@@ -179,7 +181,11 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.index, timeout=5.0)
         try:
+            self._refuse_newer(database)
             database.executescript(_TABLES)
+        except NewerFile:
+            database.close()
+            raise
         except sqlite3.DatabaseError as error:
             database.close()
             if "not a database" not in str(error) and "malformed" not in str(error):
@@ -188,6 +194,12 @@ class Store:
             database = sqlite3.connect(self.index, timeout=5.0)
             database.executescript(_TABLES)
         return database
+
+    def _refuse_newer(self, database: sqlite3.Connection) -> None:
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+        if version > FORMAT:
+            instead = "move the index away: it is made again, and models are hashed once more."
+            raise NewerFile(f"The model index {self.index}", found=version, known=FORMAT, instead=instead)
 
 
 @dataclass(frozen=True, slots=True)

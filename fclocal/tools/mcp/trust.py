@@ -13,12 +13,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fclocal import paths
-from fclocal.errors import DiskError
+from fclocal.errors import DiskError, NewerFile
 from fclocal.escapes import visible
 from fclocal.functions import Function, Json
 from fclocal.tools.mcp.config import Command, Endpoint, ServerConfig, shown_url
 
 LOCK_SECONDS = 5.0
+# Raised with any change of the file: one of a later format approves nothing and is not written.
+FORMAT = 1
 
 # The values of these decide which code runs, so that they are judged like arguments. Others may be secrets.
 _STEERING = (
@@ -54,7 +56,10 @@ class Approvals:
         self._kept: dict[str, Approval] = {}
         self.problem = ""
         if file is not None:
-            self._kept, self.problem = _read(file)
+            try:
+                self._kept, self.problem = _read(file)
+            except NewerFile as error:
+                self.problem = f"{error} No MCP server counts as approved."
 
     def get(self, launch: str) -> Approval | None:
         """What was approved for the launch with this fingerprint."""
@@ -122,13 +127,16 @@ def _sha256(value: Json) -> str:
 
 
 def _read(file: Path) -> tuple[dict[str, Approval], str]:
-    """The approvals, and why there are none although there is a file."""
+    """The approvals, and why there are none although there is a file. Raises NewerFile."""
     try:
         if os.name == "posix":
             state = file.stat()
             if state.st_uid != os.geteuid() or state.st_mode & 0o022:
                 return {}, f"{file} can be changed by others: no MCP server counts as approved."
         value = json.loads(file.read_text("utf-8"))
+        if value.get("format", FORMAT) != FORMAT:
+            instead = "move it away and approve the servers again."
+            raise NewerFile(f"The approvals file {file}", found=value["format"], known=FORMAT, instead=instead)
         return {launch: _approval(entry) for launch, entry in value["servers"].items()}, ""
     except FileNotFoundError:
         return {}, ""
@@ -149,7 +157,7 @@ def _write(file: Path, approvals: Mapping[str, Approval]) -> None:
     draft.unlink(missing_ok=True)
     opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(opened, "w", encoding="utf-8") as target:
-        json.dump({"servers": servers}, target, indent=1, sort_keys=True)
+        json.dump({"format": FORMAT, "servers": servers}, target, indent=1, sort_keys=True)
         target.flush()
         os.fsync(target.fileno())
     draft.replace(file)
