@@ -1,6 +1,7 @@
 """How fast this machine runs a model, as ratios: against the bare llama.cpp loop and the memory's speed.
 
-Every pair that is compared is measured in turns, so that a machine that drifts slows both.
+What is compared is measured in turns, so that a machine that drifts slows both. The best rounds are compared, because
+whatever else the machine does only makes a round slower.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 
 import numpy as np
@@ -82,13 +82,13 @@ async def measure(engine: Engine, *, rounds: int = ROUNDS, weights: int | None =
     bandwidth = memory_bandwidth(default_threads(engine.weight_bytes))
     return Speed(
         prompt_rate=prompt_rate,
-        decode_rate=median(ours),
-        bare_rate=median(bare),
-        decode=median(our / other for our, other in zip(ours, bare, strict=True)),
-        forced=median(slow / fast for slow, fast in zip(masked, forced, strict=True)),
-        forced_seconds=median(forced),
-        masked_seconds=median(masked),
-        roofline=median(ours) * (weights or engine.weight_bytes) / bandwidth,
+        decode_rate=max(ours),
+        bare_rate=max(bare),
+        decode=max(ours) / max(bare),
+        forced=min(masked) / min(forced),
+        forced_seconds=min(forced),
+        masked_seconds=min(masked),
+        roofline=max(ours) * (weights or engine.weight_bytes) / bandwidth,
     )
 
 

@@ -55,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=110)
     parser.add_argument("--hold", type=float, default=0.5, help="part of the time at full learning rate")
+    parser.add_argument("--peak", type=float, default=1.0, help="times the usual learning rate; less to go on")
     parser.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -122,7 +123,7 @@ def main() -> None:
         for chosen in order.split(ROWS[length]):
             started = time.time()
             batch = {name: table[chosen].to(device) for name, table in data.items()}
-            factor = rate(fraction, step, options.hold)
+            factor = options.peak * rate(fraction, step, options.hold)
             muon.param_groups[0].update(lr=MUON_RATE * factor, momentum=0.85 + 0.1 * min(1.0, step / 300))
             adam.param_groups[0]["lr"] = ADAM_RATE * factor
             mask = tree_mask(batch["trees"], batch["branches"], torch.bfloat16)
