@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fclocal import paths
 from fclocal.chat.model import Model
@@ -16,7 +17,7 @@ from fclocal.dialects.dialect import Dialect
 from fclocal.dialects.select import DEFAULT, from_template, pick
 from fclocal.engine.engine import Engine
 from fclocal.errors import UsageError
-from fclocal.functions import Function, parse_functions, refuse_duplicates
+from fclocal.functions import Function, parse_functions
 from fclocal.models.adapter_files import find_adapter
 from fclocal.models.catalog import load_catalog
 from fclocal.models.load_plan import here, plan_load, slow_notice
@@ -25,10 +26,12 @@ from fclocal.models.store import Store
 from fclocal.native.gguf import LongArray, read_array
 from fclocal.tools.builtin import Builtins, expand
 from fclocal.tools.gather import Toolbox
-from fclocal.tools.mcp.servers import Trust, open_servers
 from fclocal.tools.policy import Policy
 from fclocal.tools.python import PythonFile
 from fclocal.tools.toolset import Proposed, Toolset, functions_in
+
+if TYPE_CHECKING:
+    from fclocal.tools.mcp.servers import Trust
 
 Progress = Callable[[float], None]
 
@@ -109,6 +112,7 @@ def speak(wanted: str | None, source: ModelSource) -> tuple[Dialect, tuple[str, 
 def read_functions(files: tuple[Path, ...]) -> tuple[Function, ...]:
     """The functions of every file, in order. Raises UsageError naming the file."""
     functions: list[Function] = []
+    described: dict[str, Path] = {}
     for file in files:
         try:
             text = file.read_text("utf-8")
@@ -116,8 +120,11 @@ def read_functions(files: tuple[Path, ...]) -> tuple[Function, ...]:
             raise UsageError(f"Cannot read {file}: {error.strerror}.", "Check the path.") from None
         except UnicodeDecodeError as error:
             raise UsageError(f"{file} is not UTF-8 (byte {error.start}).", "Convert it first.") from None
-        functions += parse_functions(text, origin=str(file))
-    refuse_duplicates(functions, origin=", ".join(map(str, files)))
+        for function in parse_functions(text, origin=str(file)):
+            if earlier := described.get(function.name):
+                raise UsageError(f"{earlier} and {file} both describe {function.name!r}.", "Rename or remove one.")
+            described[function.name] = file
+            functions.append(function)
     return tuple(functions)
 
 
@@ -175,6 +182,8 @@ async def open_tools(
     if names:
         toolsets.append(Builtins(names, config=config))
     if options.mcp:
+        from fclocal.tools.mcp.servers import open_servers  # deferred: most conversations have no MCP server
+
         toolsets.append(await stack.enter_async_context(open_servers(options.mcp, trust=trust)))
     toolbox = Toolbox(toolsets)
     stack.push_async_callback(toolbox.close)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from fclocal.chat.receipt import plain
 from fclocal.cli.ask import read_line
 from fclocal.cli.rim import say
 from fclocal.cli.story import is_terminal
 from fclocal.functions import Function
-from fclocal.tools.mcp.servers import McpServers, Trust
+
+if TYPE_CHECKING:
+    from fclocal.tools.mcp.servers import McpServers, Trust
 
 
 def trust_of_terminal() -> Trust | None:

@@ -12,14 +12,16 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx
 
 from fclocal import paths
 from fclocal.config import Search
 from fclocal.functions import Json, JsonObject
 from fclocal.tools.arxiv import Unreadable, query_of, read_feed
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_RESULTS = 5
 MAX_BODY = 4 * 2**20
@@ -182,6 +184,8 @@ async def _get(
     web: Web, url: str, asked: Mapping[str, str], *, headers: Mapping[str, str] | None = None, follow: bool = False
 ) -> bytes:
     """The body of one answer. A header with a key goes to no other host: redirects are followed only without one."""
+    import httpx  # deferred: a tenth of the start-up, and most conversations ask no host
+
     host = _host(url)
     try:
         async with (
