@@ -13,6 +13,7 @@ from fclocal.cli.rim import leave, say
 from fclocal.cli.tables import emit, machine, table, tell
 from fclocal.errors import ExitCode, FclocalError, NetworkError, Refused
 from fclocal.escapes import visible
+from fclocal.models.adapter_files import imported_adapters
 from fclocal.models.catalog import Catalog, load_catalog
 from fclocal.models.fit import gb
 from fclocal.models.keep import (
@@ -91,15 +92,17 @@ def pull(
 
 
 def list_models(as_json: AsJson = False) -> None:
-    """List the models on this machine, those of other tools in the Hugging Face cache included."""
+    """List the models and adapters on this machine, those of other tools in the Hugging Face cache included."""
 
     def command() -> None:
         known, store = load_catalog(), Store()
-        rows, parts = list_rows(known, store), unfinished(store)
+        rows, adapters, parts = list_rows(known, store), imported_adapters(store), unfinished(store)
         if as_json:
-            emit([*(row.json() for row in rows), *(part.json() for part in parts)])
+            emit([found.json() for found in (*rows, *adapters, *parts)])
             return
-        table(("NAME", "QUANT", "SIZE", "STATE", "VERIFIED", "LAST USED"), [_list_cells(row) for row in rows])
+        cells = [_list_cells(row) for row in rows]
+        cells += [(adapter.name, "adapter", gb(adapter.size), "ready", "", "") for adapter in adapters]
+        table(("NAME", "QUANT", "SIZE", "STATE", "VERIFIED", "LAST USED"), cells)
         for part in parts:
             say(f"Unfinished: {gb(part.size)} of a file of {part.repo}. To go on: pull; to drop it: remove.")
 
@@ -120,23 +123,22 @@ def verify(
         with ProgressLine() as progress:
             found = [(model, verify_files(model, store, report=progress)) for model in models]
         wrong = [(model, check) for model, checks in found for check in checks if check.verdict == "wrong"]
-        if as_json:
-            emit([_check_json(model, check) for model, checks in found for check in checks])
-        else:
+        if not as_json:
             for _, checks in found:
                 for check in checks:
                     print(visible(check.sentence))
         tell(() if models else ("Nothing is downloaded, so there is nothing to verify.",))
-        if not wrong:
-            return ExitCode.DONE
-        if not repair:
-            say("Repair it with: fclocal verify --repair")
-            return ExitCode.MODEL_BROKEN
-        from fclocal.cli.pulling import repair as repair_file  # deferred: the Hub client is slow to import
+        if wrong and repair:
+            from fclocal.cli.pulling import repair as repair_file  # deferred: the Hub client is slow to import
 
-        for model, check in wrong:
-            repair_file(model, check, known, store)
-        return ExitCode.DONE
+            for model, check in wrong:
+                repair_file(model, check, known, store)
+        if as_json:
+            emit([_check_json(model, check) for model, checks in found for check in checks])
+        if not wrong or repair:
+            return ExitCode.DONE
+        say("Repair it with: fclocal verify --repair")
+        return ExitCode.MODEL_BROKEN
 
     leave(command)
 
@@ -146,10 +148,16 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove files that other tools put there, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a model from this machine and say what is freed."""
+    """Remove a model or an adapter from this machine and say what is freed."""
 
     def command() -> None:
         known, store = load_catalog(), Store()
+        adapter = next((found for found in imported_adapters(store) if found.name == name), None)
+        if adapter and _installed_or_none(name, known, store) is None:
+            freed = adapter.remove()
+            found = {"removed": [str(adapter.path)], "freed": freed}
+            emit(found) if as_json else print(visible(f"Removed the adapter {name}: {gb(freed)} freed."))
+            return
         reference = parse_name(name)
         repo = reference.repo if isinstance(reference, HubRepo) else getattr(known.find(name), "repo", None)
         parts = [part for part in unfinished(store) if part.repo == repo]

@@ -63,7 +63,7 @@ class Unfinished:
 
     def json(self) -> dict[str, object]:
         """The row for --json."""
-        return {"name": self.repo, "state": "partial", "size": self.size, "paths": [str(self.path)]}
+        return {"name": self.repo, "kind": "model", "state": "partial", "size": self.size, "paths": [str(self.path)]}
 
 
 def find_installed(text: str, catalog: Catalog, store: Store) -> tuple[Installed, ...]:

@@ -90,6 +90,7 @@ class ListRow:
         model = self.model
         return {
             "name": self.name,
+            "kind": "model",
             "repo": model.repo,
             "commit": model.commit,
             "quant": model.quant,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
 from fclocal.cli.app import build
 from fclocal.models.store import Store
+from fclocal.runtime import Options
 from tests.fake_hub import FakeHub
 from tests.models.checkpoints import LLAMA, make_checkpoint, write_checkpoint
 from tests.models.test_adapter import PLAIN, pairs, write_peft
+from tests.server.conftest import running
 
 REPO = "Trelis/deepseek-coder-6.7b-instruct-function-calling-v2"
 
@@ -90,6 +93,35 @@ def test_an_adapter_loads_on_its_base(folder: Path, tmp_path: Path) -> None:
     missing = run(*words, "--adapter", "nosuch")
     assert missing.exit_code == 3
     assert "my-lora" in missing.stderr
+
+
+def test_an_adapter_is_listed_and_removed(folder: Path, tmp_path: Path) -> None:
+    config = PLAIN | {"base_model_name_or_path": str(folder)}
+    lora = write_peft(tmp_path / "my-lora", config, pairs(make_checkpoint(LLAMA), seed=5))
+    path = Path(str(value("import", str(lora))["path"]))
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert rows["my-lora"]["kind"] == "adapter" and rows["my-lora"]["size"] == path.stat().st_size
+    assert rows["starter"]["kind"] == "model"
+    assert "my-lora" in run("list").stdout
+    removed = value("remove", "my-lora")
+    assert removed == {"removed": [str(path)], "freed": rows["my-lora"]["size"]}
+    assert not path.exists() and "my-lora" not in run("list").stdout
+    assert run("remove", "my-lora").exit_code == 3
+
+
+def test_an_adapter_is_served(folder: Path, tmp_path: Path) -> None:
+    base = value("import", str(folder), "--quant", "F16")
+    weights = pairs(make_checkpoint(LLAMA), seed=5)
+    value("import", str(write_peft(tmp_path / "my-lora", PLAIN | {"base_model_name_or_path": str(folder)}, weights)))
+    body = {"prompt": "Once", "max_tokens": 16, "temperature": 0, "logprobs": 1}
+    answers = []
+    for adapters in ((), (Path("my-lora"),)):
+        options = Options(model=str(base["path"]), adapters=adapters, builtin=("none",), context=128)
+        with running(options=options) as server:
+            answer = httpx.post(f"{server.url}/v1/completions", json=body, timeout=60)
+        assert answer.is_success, answer.text
+        answers.append(answer.json()["choices"][0]["logprobs"]["token_logprobs"])
+    assert answers[0] != answers[1]
 
 
 def test_a_catalog_name_is_fetched_and_keeps_its_dialect(folder: Path, fake: FakeHub) -> None:
