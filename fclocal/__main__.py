@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
+    """Run the command line; Ctrl-C and a reader who goes away end it quietly at any time."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run() -> None:
     """Print a help page that ships with the package, open the terminal app, or build the command line and run it."""
     from fclocal.cli.help import shipped_help  # deferred: Typer is not needed for help
 
     page = shipped_help(sys.argv[1:])
     if page is not None:
         sys.stdout.write(page)
+        sys.stdout.flush()
         return
     if not sys.argv[1:]:
         from fclocal.cli.rim import leave  # deferred, as above

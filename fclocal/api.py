@@ -105,7 +105,7 @@ class Talk:
                         text += more
                     case CallReady(call=made, receipt=receipt):
                         return Call(made, receipt)
-        raise NoCall(text)
+        raise NoCall(text, "" if choice == "none" else 'Try choice="required".')
 
 
 @asynccontextmanager

@@ -63,8 +63,8 @@ class NoCall(FclocalError):
 
     exit_code = ExitCode.NO_CALL
 
-    def __init__(self, text: str) -> None:
-        super().__init__("The model answered in text instead of a call.", "Try --choice required.")
+    def __init__(self, text: str, cure: str = "") -> None:
+        super().__init__("The model answered in text instead of a call.", cure)
         self.text = text
 
 

@@ -7,7 +7,8 @@ from importlib import import_module
 import typer
 
 from fclocal.cli import options as opt
-from fclocal.cli.rim import leave
+from fclocal.cli.rim import expect_json, leave
+from fclocal.cli.usage import OnceCommand, OnceGroup, parse_and_run
 from fclocal.errors import UsageError
 
 HELP = """Function calls you can trust from local GGUF models.
@@ -42,7 +43,7 @@ def build(only: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    app.callback(help=HELP, invoke_without_command=True)(_alone)
+    app.callback(cls=OnceGroup, help=HELP, invoke_without_command=True)(_alone)
     for name, place in COMMANDS.items():
         if only != "" and (only not in COMMANDS or name == only):
             module, _, attribute = place.partition(":")
@@ -50,7 +51,7 @@ def build(only: str | None = None) -> typer.Typer:
             if isinstance(found, typer.Typer):
                 app.add_typer(found, name=name)
             else:
-                app.command(name)(found)
+                app.command(name, cls=OnceCommand)(found)
     return app
 
 
@@ -66,8 +67,9 @@ def command_words(app: typer.Typer, *, before: str = "") -> tuple[str, ...]:
 
 def run(arguments: list[str]) -> None:
     """Run the command line."""
+    expect_json(arguments)
     app = build(_needed(arguments))
-    leave(lambda: app(args=arguments, prog_name="fclocal"))
+    leave(lambda: parse_and_run(app, arguments, commands=command_words(app)))
 
 
 def _needed(arguments: list[str]) -> str | None:

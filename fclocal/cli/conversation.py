@@ -37,14 +37,19 @@ def chat_once_or_on(prompt: str | None, words: TurnWords, *, resume: str | None,
 
 
 @asynccontextmanager
-async def open_session(words: TurnWords, *, resume: str | None = None, silent: bool = False) -> AsyncIterator[Session]:
+async def open_session(
+    words: TurnWords, *, resume: str | None = None, question: str | None = None, silent: bool = False
+) -> AsyncIterator[Session]:
     """A session with everything loaded and written down as it goes; notices go to stderr.
 
-    `resume` goes on with a stored conversation. Raises UsageError when there is none called so.
+    `resume` goes on with a stored conversation. Raises UsageError when there is none called so. `question` is shown
+    before the model is loaded.
     """
     with ExitStack() as closing:
         stored = _kept(closing, needed=resume is not None)
         earlier = stored.load(resume) if stored and resume else None
+        if question is not None:
+            say(f"{'question':<9}{question}")
         async with _open(words, stored, earlier, silent=silent) as session:
             yield session
 
@@ -96,9 +101,8 @@ def _not_kept(error: DiskError) -> None:
 
 
 async def _once(text: str, words: TurnWords, *, resume: str | None, as_json: bool) -> int:
-    if not as_json:
-        say(f"{'question':<9}{text.strip()}")
-    async with open_session(words, resume=resume, silent=as_json) as session:
+    question = None if as_json else text.strip()
+    async with open_session(words, resume=resume, question=question, silent=as_json) as session:
         story = Story(streaming=sys.stdout.isatty(), silent=as_json)
         async with aclosing(session.send(text)) as events:
             async for event in events:

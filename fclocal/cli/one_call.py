@@ -83,7 +83,7 @@ async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
                     case ReplyFinished(reason="length") if ready is None:
                         say("The reply was cut off at its limit; raise --max-tokens.")
         if ready is None:
-            raise NoCall(said)
+            raise NoCall(said, "" if words.choice == "none" else "Try --choice required.")
         by_name = {function.name: function for function in functions}
         if plan.missing != "off":
             _report_unsupported(ready, by_name[ready.call.name], ask=plan.missing == "ask" and words.choice == "auto")

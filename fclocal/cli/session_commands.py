@@ -18,6 +18,7 @@ from fclocal.cli.tables import emit, table
 from fclocal.dialects.select import DEFAULT, pick
 from fclocal.errors import DiskError
 from fclocal.escapes import visible
+from fclocal.functions import Json
 
 
 def show_list(limit: int | None, *, as_json: bool) -> None:
@@ -79,16 +80,29 @@ def rename(name: str, title: str, *, as_json: bool) -> None:
         say(f"{summary.id} is now called {summary.title!r}.")
 
 
-def export(name: str, form: str, output: Path | None, *, dialect: str | None) -> None:
-    """One conversation in one of FORMATS, on stdout or in a file. Raises UsageError, DiskError."""
+def export(name: str, form: str, output: Path | None, *, dialect: str | None, as_json: bool) -> None:
+    """One conversation in one of FORMATS, on stdout or in a file. Raises UsageError, DiskError.
+
+    As JSON: the conversation, its text in Markdown, the array of training lines, or where the file is.
+    """
     form = one_of("--format", form, FORMATS) or FORMATS[0]
     session = _load(name)
-    text = _written(session, form, dialect)
-    if output is None:
+    value = _value(session, form, dialect)
+    missing = left_out(session) if form == "jsonl" else 0
+    if missing:
+        replies = "1 reply" if missing == 1 else f"{missing} replies"
+        say(f"Left out {replies} whose call was denied, failed or never ended.")
+    if output is not None:
+        _write_private(output, _text(value, form))
+        if as_json:
+            emit({"path": str(output), "format": form, "left_out": missing})
+        else:
+            say(f"Wrote {output}.")
+    elif as_json:
+        emit(value)
+    else:
+        text = _text(value, form)
         sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
-        return
-    _write_private(output, text)
-    say(f"Wrote {output}.")
 
 
 def remove(names: Sequence[str], *, as_json: bool) -> None:
@@ -109,16 +123,24 @@ def _load(name: str) -> StoredSession:
         return stored.load(name)
 
 
-def _written(session: StoredSession, form: str, dialect: str | None) -> str:
-    if form == "markdown":
-        return session_markdown(session)
-    if form == "json":
-        return json.dumps(session_json(session), ensure_ascii=False, indent=2) + "\n"
-    spoken = pick(dialect or session.summary.dialect or DEFAULT)
-    lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in training_lines(session, spoken)]
-    if missing := left_out(session):
-        say(f"Left out {missing} replies whose call was denied, failed or never ended.")
-    return "".join(lines)
+def _value(session: StoredSession, form: str, dialect: str | None) -> Json:
+    """The export as one value: a string, an object, or an array of lines."""
+    match form:
+        case "markdown":
+            return session_markdown(session)
+        case "json":
+            return session_json(session)
+        case _:
+            return list(training_lines(session, pick(dialect or session.summary.dialect or DEFAULT)))
+
+
+def _text(value: Json, form: str) -> str:
+    """The export as a file holds it."""
+    if isinstance(value, str):
+        return value
+    if form == "jsonl" and isinstance(value, Sequence):
+        return "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in value)
+    return f"{json.dumps(value, ensure_ascii=False, indent=2)}\n"
 
 
 def _write_private(path: Path, text: str) -> None:

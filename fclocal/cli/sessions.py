@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from fclocal.cli import options as opt
+from fclocal.cli.usage import OnceCommand
 
 sessions = typer.Typer(
     help="List, show, search, rename, export or remove conversations.", rich_markup_mode=None, no_args_is_help=True
@@ -16,7 +17,7 @@ sessions = typer.Typer(
 Session: TypeAlias = Annotated[str, typer.Argument(metavar="SESSION", help="An id or its beginning, a title, or last.")]
 
 
-@sessions.command("list")
+@sessions.command("list", cls=OnceCommand)
 def list_sessions(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the last changed.")] = None,
     as_json: opt.AsJson = False,
@@ -28,7 +29,7 @@ def list_sessions(
     leave(lambda: show_list(limit, as_json=as_json))
 
 
-@sessions.command("show")
+@sessions.command("show", cls=OnceCommand)
 def show_session(session: Session = "last", as_json: opt.AsJson = False) -> None:
     """Show one conversation: what was said, each call, who allowed it and what came of it."""
     from fclocal.cli.rim import leave  # deferred: opens the sessions file
@@ -37,7 +38,7 @@ def show_session(session: Session = "last", as_json: opt.AsJson = False) -> None
     leave(lambda: show(session, as_json=as_json))
 
 
-@sessions.command("search")
+@sessions.command("search", cls=OnceCommand)
 def search_sessions(
     words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words that must all occur in a message.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
@@ -50,7 +51,7 @@ def search_sessions(
     leave(lambda: search(" ".join(words), limit, as_json=as_json))
 
 
-@sessions.command("rename")
+@sessions.command("rename", cls=OnceCommand)
 def rename_session(
     session: Session,
     title: Annotated[list[str], typer.Argument(metavar="TITLE...", help="The new title.")],
@@ -63,7 +64,7 @@ def rename_session(
     leave(lambda: rename(session, " ".join(title), as_json=as_json))
 
 
-@sessions.command("export")
+@sessions.command("export", cls=OnceCommand)
 def export_session(
     session: Session = "last",
     form: Annotated[
@@ -73,6 +74,7 @@ def export_session(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, readable by you alone.")
     ] = None,
     dialect: opt.Dialect = None,
+    as_json: opt.AsJson = False,
 ) -> None:
     """Write a conversation as JSON, Markdown, or JSONL for fine-tuning.
 
@@ -82,10 +84,10 @@ def export_session(
     from fclocal.cli.rim import leave  # deferred: opens the sessions file
     from fclocal.cli.session_commands import export
 
-    leave(lambda: export(session, form, output, dialect=dialect))
+    leave(lambda: export(session, form, output, dialect=dialect, as_json=as_json))
 
 
-@sessions.command("remove")
+@sessions.command("remove", cls=OnceCommand)
 def remove_sessions(
     names: Annotated[list[str], typer.Argument(metavar="SESSION...", help="Ids, titles, or last.")],
     as_json: opt.AsJson = False,

@@ -53,18 +53,19 @@ async def show_list(options: Options, *, as_json: bool) -> int:
 
 
 async def show_check(options: Options, *, as_json: bool) -> int:
-    """Print what becomes of every schema."""
+    """Print what becomes of every schema; USAGE when something that was asked for is set aside."""
     async with _opened(options, trust_of_terminal()) as toolbox:
         tools = await toolbox.list()
         tell(toolbox.notices)
     reports = [report(tool.function) for tool in tools]
     if as_json:
         emit([_report_json(each) for each in reports])
-        return ExitCode.DONE
-    for each in reports:
-        for line in _report_lines(each):
-            print(visible(line))
-    return ExitCode.DONE
+    else:
+        for each in reports:
+            for line in _report_lines(each):
+                print(visible(line))
+    whole = not toolbox.set_aside and all(each.status == "ok" for each in reports)
+    return ExitCode.DONE if whole else ExitCode.USAGE
 
 
 async def run_one(name: str, arguments: str, options: Options, *, as_json: bool) -> int:
@@ -116,12 +117,12 @@ def _problem_words(problems: Sequence[Problem]) -> str:
 
 def _show_result(result: FunctionResult, *, as_json: bool) -> int:
     value = _value(result.content)
-    if as_json:
-        emit(value)
     if not result.ok:
         error = value.get("error") if isinstance(value, Mapping) else value
         raise ToolFailed(f"{result.name} failed: {error if isinstance(error, str) else result.content}")
-    if not as_json:
+    if as_json:
+        emit(value)
+    else:
         print(visible(value if isinstance(value, str) else result.content))
     return ExitCode.DONE
 

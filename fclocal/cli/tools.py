@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from fclocal.cli import options as opt
+from fclocal.cli.usage import OnceCommand
 
 tools = typer.Typer(
     help="Show functions, check their schemas, or run one by hand.", rich_markup_mode=None, no_args_is_help=True
 )
 
 
-@tools.command("list")
+@tools.command("list", cls=OnceCommand)
 def list_functions(
     functions: opt.Functions = None,
     tools: opt.Tools = None,
@@ -31,7 +32,7 @@ def list_functions(
     run(show_list(wanted(functions, tools, mcp, builtin), as_json=as_json))
 
 
-@tools.command("check")
+@tools.command("check", cls=OnceCommand)
 def check_functions(
     functions: opt.Functions = None,
     tools: opt.Tools = None,
@@ -42,8 +43,8 @@ def check_functions(
     """Show what of each schema is enforced, checked or refused.
 
     Enforced means while a call is generated, checked afterwards; refused is what nobody can check. Places in a schema
-    are JSON pointers. In a terminal, MCP servers that are new or have changed are shown first, and
-    you are asked whether they may be started and offered.
+    are JSON pointers. Exit code 2 means that a function, or a source of functions, is set aside. In a terminal, MCP
+    servers that are new or have changed are shown first, and you are asked whether they may be started and offered.
     """
     from fclocal.cli.rim import run  # deferred: loads the toolsets
     from fclocal.cli.tool_commands import show_check, wanted
@@ -51,7 +52,7 @@ def check_functions(
     run(show_check(wanted(functions, tools, mcp, builtin), as_json=as_json))
 
 
-@tools.command("run")
+@tools.command("run", cls=OnceCommand)
 def run_function(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The function.")],
     arguments: Annotated[str, typer.Argument(metavar="ARGS_JSON", help="Its arguments as a JSON object.")] = "{}",

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 @runtime_checkable
 class Noticing(Protocol):
-    """A toolset that has something to tell the user, each thing once."""
+    """A toolset that tells what of it cannot be offered, and why."""
 
     @property
     def notices(self) -> Sequence[str]: ...
@@ -46,13 +46,19 @@ class Toolbox:
         self._disabled = frozenset(disabled)
         self._seconds = seconds
         self._owners: dict[str, Toolset] = {}
-        self._notices: dict[str, None] = {}
+        self._aside: dict[str, None] = {}
+        self._warnings: dict[str, None] = {}
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What the user should know, in order and without repetition; complete after `list`."""
+        return tuple(dict.fromkeys((*self.set_aside, *self._warnings)))
+
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """The notices on functions, and sources of them, that were asked for and cannot be offered."""
         theirs = (notice for toolset in self._toolsets if isinstance(toolset, Noticing) for notice in toolset.notices)
-        return tuple(dict.fromkeys((*theirs, *self._notices)))
+        return tuple(dict.fromkeys((*theirs, *self._aside)))
 
     async def list(self) -> Sequence[Tool]:
         """Every function that can be offered now. A toolset that fails is left out with a notice."""
@@ -89,20 +95,20 @@ class Toolbox:
         try:
             return await work()
         except Exception as error:
-            self._notices[f"{what}: {sentence_of(error)}."] = None
+            self._aside[f"{what}: {sentence_of(error)}."] = None
             return None
 
     def _accepts(self, tool: Tool, earlier: Tool | None) -> bool:
         """Whether a tool can be offered; notes what is wrong with it."""
         name = tool.function.name
         if has_hidden(name):
-            self._notices[f"{json.dumps(name)} of {tool.origin} is set aside: its name has hidden characters."] = None
+            self._aside[f"{json.dumps(name)} of {tool.origin} is set aside: its name has hidden characters."] = None
             return False
         if earlier is not None:
-            self._notices[f"{name} of {tool.origin} is set aside: {earlier.origin} already has that name."] = None
+            self._aside[f"{name} of {tool.origin} is set aside: {earlier.origin} already has that name."] = None
             return False
         if any(map(has_hidden, (tool.function.description, *_strings(tool.function.parameters)))):
-            self._notices[f"The description of {name} ({tool.origin}) has hidden characters. Look at it first."] = None
+            self._warnings[f"The description of {name} ({tool.origin}) has hidden characters. Look at it first."] = None
         return True
 
 

@@ -84,11 +84,25 @@ def test_check_says_what_is_enforced_checked_and_refused(fclocal: Fclocal, home:
     (home / "f.json").write_text(json.dumps([{"name": "odd", "description": "", "parameters": schema}, broken]))
     done = fclocal("tools", "check", "--functions", "f.json", "--json")
     odd, set_aside = done.value  # type: ignore[misc]
-    assert done.code == 0 and (odd["name"], odd["status"]) == ("odd", "ok")
+    assert done.code == 2 and (odd["name"], odd["status"]) == ("odd", "ok")
     assert "/properties/n/type" in odd["enforced"] and {"enforced", "checked", "refused"} <= odd.keys()
     assert set_aside["status"] == "set aside" and "intteger" in set_aside["reason"]
     words = fclocal("tools", "check", "--functions", "f.json")
     assert "odd: ok" in words.out and "broken: set aside" in words.out
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [("def good() -> int:\n    return 1\n\ndef bad(x: 'Nowhere') -> int:\n    return x\n", ["good"]), ("oh no", [])],
+)
+def test_check_lists_the_good_ones_and_exits_with_2_for_the_others(
+    fclocal: Fclocal, home: Path, source: str, names: list[str]
+) -> None:
+    (home / "some.py").write_text(source)
+    done = fclocal("tools", "check", "--tools", "some.py", "--json")
+    assert done.code == 2 and [tool["name"] for tool in done.value] == names  # type: ignore[index,union-attr,call-overload]
+    assert "set aside" in done.err
+    assert fclocal("tools", "check", "--tools", "mine.py").code == 0
 
 
 def test_run_prints_the_result(fclocal: Fclocal) -> None:
@@ -117,7 +131,8 @@ def test_a_function_that_fails_is_exit_code_11(fclocal: Fclocal) -> None:
     done = fclocal("tools", "run", "explode", "--tools", "mine.py")
     assert (done.code, done.out) == (11, "") and "out of luck" in done.err
     done = fclocal("tools", "run", "calculator", '{"expression": "1/0"}', "--json")
-    assert done.code == 11 and "zero" in str(done.value)
+    error = done.value["error"]  # type: ignore[index,call-overload]
+    assert done.code == error["exit_code"] == 11 and "zero" in error["message"]
 
 
 def test_a_function_that_is_only_described_does_not_run(fclocal: Fclocal, home: Path) -> None:
