@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/fclocal
 
-.PHONY: demo test check fix bench screenshots starter-scores clean
+.PHONY: demo test check fix bench screenshots starter-scores dist dist-check release-check clean
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fclocal needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -45,6 +45,21 @@ bench: .venv/installed ## Speed as ratios, measured in one run
 
 screenshots: .venv/installed ## Pictures of the real app for the README, as SVG
 	$(BIN)/python packaging/screenshots.py
+
+# What builds a release has an environment of its own.
+.venv-release/installed: packaging/release/requirements.txt
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet -r $<
+	touch $@
+
+dist: .venv-release/installed ## Wheel and sdist of the last commit, the same bytes wherever they are built
+	.venv-release/bin/python packaging/release/distributions.py
+
+dist-check: .venv-release/installed ## Build them twice, install the wheel with pipx, use it
+	.venv-release/bin/python packaging/release/check.py dist installed
+
+release-check: .venv-release/installed ## Everything that a release must pass
+	.venv-release/bin/python packaging/release/check.py
 
 clean:
 	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -29,7 +29,7 @@ def names() -> tuple[str, str]:
 
 
 def build(target: Path, *, wheel_from_sdist: bool = True) -> dict[str, str]:
-    """Build both into `target`, and give the sha256 of each by name. Raises Refused when something is missing in them."""
+    """Build both into `target`, and give the sha256 of each by name. Raises Refused when one is not complete."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     if moment := source.epoch():
         environment["SOURCE_DATE_EPOCH"] = moment
