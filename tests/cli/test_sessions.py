@@ -82,13 +82,27 @@ def test_export(ids: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert json.loads(line)["prompt"].startswith("[INST] Kites")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert fclocal("export", ids[0], "--format", "jsonl") == 0
-    assert "Left out 1" in capsys.readouterr().err
+    assert "Left out 1 reply whose" in capsys.readouterr().err
     assert fclocal("export", ids[0], "--format", "markdown") == 0
     assert capsys.readouterr().out.startswith("# The weather")
     assert fclocal("export", ids[0]) == 0
     assert json.loads(capsys.readouterr().out)["id"] == ids[0]
     assert fclocal("export", ids[0], "--format", "pdf") == 2
     assert fclocal("export", ids[0], "-o", str(tmp_path)) == 12
+
+
+def test_export_as_json_is_one_value(ids: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fclocal("export", ids[0], "--json") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == ids[0]
+    assert fclocal("export", ids[1], "--format", "jsonl", "--json") == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert line["prompt"].startswith("[INST] Kites")
+    assert fclocal("export", ids[0], "--format", "markdown", "--json") == 0
+    assert json.loads(capsys.readouterr().out).startswith("# The weather")
+    file = tmp_path / "out.jsonl"
+    assert fclocal("export", ids[0], "--format", "jsonl", "--json", "-o", str(file)) == 0
+    assert json.loads(capsys.readouterr().out) == {"path": str(file), "format": "jsonl", "left_out": 1}
+    assert file.read_text() == ""
 
 
 def test_remove(ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
