@@ -16,6 +16,8 @@ from fclocal.tui.opening import Ask, Opened
 if TYPE_CHECKING:
     from fclocal.runtime import Options, Runtime
 
+# How long the engine's thread may keep a key waiting.
+SWITCH_SECONDS = 0.001
 # Imported beside the first paint: the engine, and what a turn is shown with.
 AFTER_PAINT = ("fclocal.cli.words", "fclocal.tui.telling", "fclocal.tui.widgets.call_card", "textual.widgets.markdown")
 
@@ -25,6 +27,7 @@ def open_app(typed: Mapping[str, Any]) -> int:
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("The terminal app needs a terminal.", 'Without one: fclocal chat "What is 2 + 2?"')
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = make_app(typed)
     app.run()
     return app.return_code or 0

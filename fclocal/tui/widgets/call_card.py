@@ -30,6 +30,7 @@ from fclocal.tui.widgets.missing import MissingArgument
 from fclocal.tui.widgets.result_view import ResultView
 
 MAX_VALUE = 2_000
+MAX_STREAMED = 600  # of arguments that are still being written: each token lays the card out anew
 COLOURS = {"user": "green", "result": "cyan", "default": "blue", "inferred": "yellow", "unsupported": "bold red"}
 CLOSED = ("done", "failed", "denied", "unanswered", "cached", "proposed", "stopped", "reused", "unknown", "open")
 
@@ -79,7 +80,8 @@ class CallCard(Vertical, can_focus=True):
     def restart_arguments(self, text: str) -> None:
         """The final check refused a value: begin again from `text`."""
         self._text = text
-        self._show(Text(visible(text)))
+        hidden = len(text) - MAX_STREAMED
+        self._show(Text(visible(text) if hidden <= 0 else f"... {visible(text[hidden:])}"))
 
     async def ready(self, call: FunctionCall, receipt: Receipt | None) -> None:
         """The call is whole: colour each argument by its source and fold the receipt under it."""
