@@ -47,6 +47,12 @@ class Files(_Table):
     roots: tuple[Path, ...] = ()
 
 
+class Tools(_Table):
+    """The environment variables, by name or pattern, that functions of Python files see beside the harmless ones."""
+
+    environment: tuple[str, ...] = ()
+
+
 class Config(_Table):
     """All settings. `model` is what commands load when --model is not given."""
 
@@ -55,6 +61,7 @@ class Config(_Table):
     approval: Approval = Approval()
     search: Search = Search()
     files: Files = Files()
+    tools: Tools = Tools()
 
 
 def read_config(file: Path) -> Config:

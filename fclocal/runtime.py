@@ -177,7 +177,7 @@ async def open_tools(
     for file in options.tools:
         if not file.is_file():
             raise UsageError(f"Cannot read {file}: there is no such file.", "Check the path.")
-        toolsets.append(PythonFile(file))
+        toolsets.append(PythonFile(file, variables=config.tools.environment))
     names = expand(options.builtin)
     if names:
         toolsets.append(Builtins(names, config=config))

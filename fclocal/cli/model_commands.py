@@ -98,7 +98,8 @@ def list_models(as_json: AsJson = False) -> None:
         known, store = load_catalog(), Store()
         rows, adapters, parts = list_rows(known, store), imported_adapters(store), unfinished(store)
         if as_json:
-            emit([found.json() for found in (*rows, *adapters, *parts)])
+            models = [row.json() for row in rows]
+            emit([*models, *(adapter.json() for adapter in adapters), *(part.json() for part in parts)])
             return
         cells = [_list_cells(row) for row in rows]
         cells += [(adapter.name, "adapter", gb(adapter.size), "ready", "", "") for adapter in adapters]

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from fclocal.errors import UsageError
+from fclocal.errors import ExitCode, UsageError
 
 
 def parse_and_run(app: typer.Typer, arguments: list[str], *, commands: Sequence[str]) -> int:
@@ -19,7 +19,10 @@ def parse_and_run(app: typer.Typer, arguments: list[str], *, commands: Sequence[
     `commands` are the words of every command, for suggestions.
     """
     try:
-        return int(app(args=arguments, prog_name="fclocal", standalone_mode=False) or 0)
+        code = int(app(args=arguments, prog_name="fclocal", standalone_mode=False) or 0)
+        if code == ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+        return code
     except typer.Abort:
         raise KeyboardInterrupt from None
     except Exception as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from fclocal.errors import FclocalError, UsageError
 from fclocal.functions import Function, refuse_duplicates
 from fclocal.messages import FunctionCall, FunctionResult
+from fclocal.tools.child_environment import child_environment, withheld_in
 from fclocal.tools.runner import failed, run
 from fclocal.tools.signature import BadArguments, PythonFunction, function, function_of, python_function
 from fclocal.tools.toolset import Tool
@@ -28,10 +29,12 @@ class PythonFile:
 
     That process ends with every call that has to be ended, and when the file changes; the next use starts it again.
     What the functions print goes to `output`, line by line and safe to show. `notices` tell what could not be used.
+    `variables` are environment variables that the functions may see beside the harmless ones.
     """
 
-    def __init__(self, path: Path, *, output: Output = to_stderr) -> None:
+    def __init__(self, path: Path, *, output: Output = to_stderr, variables: Sequence[str] = ()) -> None:
         self._path = path
+        self._environment = child_environment(variables)
         self._output = output
         self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,7 +62,7 @@ class PythonFile:
         except WorkerEnded as ended:
             return failed(call, str(ended))
         if not answer.ok:
-            return failed(call, answer.content)
+            return failed(call, self._explained(answer.content))
         return FunctionResult(call.id, answer.content, name=call.name)
 
     async def close(self) -> None:
@@ -84,16 +87,21 @@ class PythonFile:
         return self._worker
 
     async def _start(self, stamp: tuple[int, int] | None) -> None:
-        worker = Worker(self._path, output=self._output)
+        worker = Worker(self._path, output=self._output, environment=self._environment)
         self._failed, self._functions = True, ()
         try:
             described = await worker.start()
         except FclocalError as error:
-            self._notices = (f"{error.sentence} Its functions are set aside.",)
+            self._notices = (f"{self._explained(error.sentence)} Its functions are set aside.",)
         else:
             self._worker, self._failed = worker, False
             self._functions, self._notices = described.functions, described.notices
         self._stamp = stamp
+
+    def _explained(self, sentence: str) -> str:
+        """A failure, with the reason when it is a variable that the functions do not see."""
+        why = withheld_in(sentence, self._environment)
+        return f"{sentence} ({why})" if why else sentence
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

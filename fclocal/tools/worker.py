@@ -62,8 +62,9 @@ def to_stderr(line: str) -> None:
 class Worker:
     """One process for one file; not started until `start`."""
 
-    def __init__(self, path: Path, *, output: Output) -> None:
+    def __init__(self, path: Path, *, output: Output, environment: Mapping[str, str]) -> None:
         self._path = path
+        self._environment = environment
         self._output = output
         self._process: Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +83,13 @@ class Worker:
         described = self._described = asyncio.get_running_loop().create_future()
         command = (sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path), str(self._path.absolute()))
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=MAX_LINE, **group_options()
+            *command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            limit=MAX_LINE,
+            env=dict(self._environment),
+            **group_options(),
         )
         self._tasks = [asyncio.create_task(self._read(self._process)), asyncio.create_task(self._show(self._process))]
         try:
