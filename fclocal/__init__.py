@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from fclocal.api import ArgumentMissing as ArgumentMissing
     from fclocal.api import Call as Call
     from fclocal.api import Decision as Decision
+    from fclocal.api import FclocalError as FclocalError
+    from fclocal.api import NoCall as NoCall
     from fclocal.api import Talk as Talk
     from fclocal.api import call as call
     from fclocal.api import function as function
@@ -23,6 +25,8 @@ __all__ = [
     "ArgumentMissing",
     "Call",
     "Decision",
+    "FclocalError",
+    "NoCall",
     "Talk",
     "call",
     "function",

@@ -38,6 +38,7 @@ class Engine:
         self._vocabulary = model.vocabulary
         self._pieces = Pieces(model.vocabulary)
         self._context = context
+        self._closed = False
 
     @classmethod
     async def open(
@@ -100,6 +101,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """End every generation, free the model and wait until that is done."""
+        self._closed = True
         self._owner.end()
         await asyncio.shield(asyncio.wrap_future(self._owner.finished))
 
@@ -180,6 +182,7 @@ class Engine:
     def tokenize(self, text: str, *, special: bool) -> tuple[int, ...]:
         """Token ids of `text` without begin and end tokens; with `special`, control tokens in the text are control
         tokens."""
+        self._refuse_closed()
         return tuple(self._vocabulary.tokenize(text, special=special))
 
     def detokenize(self, tokens: Iterable[int]) -> bytes:
@@ -190,7 +193,13 @@ class Engine:
         """The text of one token, an empty string when there is no such token."""
         return self._piece(token).decode("utf-8", "replace") if 0 <= token < self.vocabulary_size else ""
 
+    def _refuse_closed(self) -> None:
+        """A freed vocabulary would end the process."""
+        if self._closed:
+            raise FclocalError(f"The engine of {self.path.name} is closed.", "Use it while it is open.")
+
     def _piece(self, token: int) -> bytes:
+        self._refuse_closed()
         if not 0 <= token < self.vocabulary_size:
             raise UsageError(f"There is no token {token}.", f"This model has {self.vocabulary_size:,}.")
         return self._pieces.piece(token)

@@ -9,7 +9,7 @@ import functools
 import inspect
 import typing
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar, overload
 
@@ -22,6 +22,7 @@ from pydantic.json_schema import GenerateJsonSchema, PydanticJsonSchemaWarning
 from fclocal.errors import UsageError
 from fclocal.functions import Function, Json, JsonObject, from_openai
 from fclocal.tools.plain_schema import plain_schema
+from fclocal.tools.typed_dicts import readable
 
 MARK = "__fclocal_function__"
 
@@ -113,9 +114,8 @@ def python_function(made: Callable[..., object]) -> PythonFunction:
         hints = _hints(made)
     except (TypeError, ValueError, NameError, AttributeError) as error:
         raise UsageError(f"{name} cannot be described: {error}.", "Give it plain type hints.") from None
-    shown = [
-        parameter for parameter in parameters if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
+    _refuse_unnamed(name, parameters)
+    shown = list(parameters)
     text, described = _documentation(made)
     try:
         model, keywords = _arguments(shown, hints, described)
@@ -132,8 +132,22 @@ def python_function(made: Callable[..., object]) -> PythonFunction:
     return PythonFunction(made, shown_as, model, keywords, positional, always)
 
 
+def _refuse_unnamed(name: str, parameters: Collection[inspect.Parameter]) -> None:
+    """Refuse what a model cannot call: a function without a name, or arguments without names."""
+    if name == "<lambda>":
+        raise UsageError("A lambda has no name that a model could call.", "Use def, or @function(name=...).")
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            star = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            raise UsageError(
+                f"{name} cannot be described: a model cannot fill in {star}{parameter.name}.",
+                "Name each argument; a decorator needs functools.wraps.",
+            )
+
+
 def _hints(made: Callable[..., object]) -> Mapping[str, object]:
-    return typing.get_type_hints(inspect.unwrap(_routine(made)), include_extras=True)
+    hints = typing.get_type_hints(inspect.unwrap(_routine(made)), include_extras=True)
+    return {name: readable(hint) for name, hint in hints.items()}
 
 
 def _routine(made: Callable[..., object]) -> Callable[..., object]:
@@ -172,8 +186,10 @@ def _arguments(
         info = default if isinstance(default, FieldInfo) else Field(default=default)
         annotation = hints.get(parameter.name, object)
         alias = FieldInfo.merge_field_infos(info, alias=parameter.name, validation_alias=parameter.name)
-        if described.get(parameter.name) and not _has_description(annotation, info):
-            alias = FieldInfo.merge_field_infos(alias, description=described[parameter.name])
+        note = next((extra for extra in getattr(annotation, "__metadata__", ()) if isinstance(extra, str)), "")
+        text = described.get(parameter.name) or note
+        if text and not _has_description(annotation, info):
+            alias = FieldInfo.merge_field_infos(alias, description=text)
         fields[key] = (annotation, alias)
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=False, use_attribute_docstrings=False)
     made = create_model("Arguments", __config__=config, **fields)  # type: ignore[call-overload]  # fields are made here

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, Required, TypedDict
 
 import pytest
 from pydantic import BaseModel, Field
@@ -191,13 +191,58 @@ def test_defaults_stay_the_functions_own() -> None:
     assert python_function(made).bound({})() == (1, True, 3)
 
 
-def test_positional_only_and_variable_arguments() -> None:
-    def made(a: int, b: int = 2, /, *rest: int, c: int, **more: int) -> object:
-        return a, b, rest, c, more
+def test_positional_only_and_keyword_only_arguments() -> None:
+    def made(a: int, b: int = 2, /, *, c: int) -> object:
+        return a, b, c
 
     described = python_function(made)
     assert list(described.function.properties) == ["a", "b", "c"]
-    assert described.bound({"a": 1, "c": 3})() == (1, 2, (), 3, {})
+    assert described.bound({"a": 1, "c": 3})() == (1, 2, 3)
+
+
+def test_arguments_without_names_and_functions_without_one_are_refused() -> None:
+    def many(*rest: int) -> None: ...
+
+    def more(a: int, **others: int) -> None: ...
+
+    for made, said in ((many, r"\*rest"), (more, r"\*\*others"), (lambda x: x, "lambda")):
+        with pytest.raises(UsageError, match=said) as refused:
+            python_function(made)  # type: ignore[arg-type]  # a lambda
+        assert refused.value.cure
+    assert python_function(function(name="same")(lambda x: x)).function.name == "same"
+
+
+class Inner(TypedDict):
+    """What is inside."""
+
+    k: int
+
+
+class Outer(TypedDict, total=False):
+    inner: Required[Inner]
+    many: list[Inner]
+    perhaps: Inner | None
+
+
+def test_typed_dicts_of_the_standard_library() -> None:
+    def made(outer: Outer, others: dict[str, Inner], one: Inner | None = None) -> object:
+        return outer, others, one
+
+    described = python_function(made)
+    outer = described.function.properties["outer"]
+    assert outer["required"] == ["inner"] and outer["properties"]["many"]["type"] == "array"  # type: ignore[index,call-overload]
+    assert outer["properties"]["inner"]["properties"] == {"k": {"type": "integer"}}  # type: ignore[index,call-overload]
+    given = {"outer": {"inner": {"k": 1}, "many": [{"k": 2}]}, "others": {"x": {"k": 3}}}
+    assert described.bound(given)() == ({"inner": {"k": 1}, "many": [{"k": 2}]}, {"x": {"k": 3}}, None)
+    with pytest.raises(BadArguments, match="inner"):
+        described.bound({"outer": {}, "others": {}})
+
+
+def test_a_text_in_annotated_describes_the_argument() -> None:
+    def made(a: Annotated[int, "How many"]) -> int:
+        return a
+
+    assert python_function(made).function.properties["a"] == {"type": "integer", "description": "How many"}
 
 
 def test_objects_that_can_be_called() -> None:
