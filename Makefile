@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/fclocal
 
-.PHONY: demo test check fix bench screenshots starter-scores dist dist-check release-check clean
+.PHONY: demo test check fix bench screenshots starter-scores dist dist-check release-check app app-check deb deb-check clean
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fclocal needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -60,6 +60,30 @@ dist-check: .venv-release/installed ## Build them twice, install the wheel with 
 
 release-check: .venv-release/installed ## Everything that a release must pass
 	.venv-release/bin/python packaging/release/check.py
+
+# The app has an environment of its own, with a llama.cpp that runs on other machines too; LLAMA_WORK keeps its objects.
+LLAMA_WORK ?= build/llama
+
+.venv-app/ready: packaging/app/build_llama.py
+	$(PYTHON) -m venv .venv-app
+	.venv-app/bin/python -m pip install --quiet --upgrade pip pyinstaller scikit-build-core
+	.venv-app/bin/python packaging/app/build_llama.py --work $(LLAMA_WORK)
+	touch $@
+
+app: .venv-app/ready ## The one-folder app as a tarball in dist/
+	.venv-app/bin/python -m pip install --quiet .
+	.venv-app/bin/python -m pip install --quiet --no-deps --force-reinstall .
+	.venv-app/bin/pyinstaller --noconfirm --log-level WARN --distpath build/app --workpath build/pyinstaller packaging/app/fclocal.spec
+	.venv-app/bin/python packaging/app/pack.py
+
+app-check: ## Try the tarball in an empty root, offline and on an old CPU (as root)
+	.venv-app/bin/python packaging/app/check.py
+
+deb: ## The .deb of the app in dist/
+	.venv-app/bin/python packaging/linux/deb.py
+
+deb-check: ## Install and remove the .deb in a bare Debian (as root; needs debootstrap)
+	.venv-app/bin/python packaging/linux/check.py
 
 clean:
 	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
