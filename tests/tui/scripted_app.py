@@ -1,0 +1,67 @@
+"""The app with a scripted model as a process of its own: `python -m tests.tui.scripted_app FILE.json`.
+
+The file has `texts` (what the model says, reply by reply), and may have `result`, `description` and `notices`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fclocal.chat.reply import ReplyRequest
+from fclocal.chat.session import Session
+from fclocal.chat.turn import TurnSettings
+from fclocal.config import Config
+from fclocal.functions import Function
+from fclocal.messages import FunctionCall, FunctionResult
+from fclocal.runtime import Runtime
+from fclocal.tools.gather import Toolbox
+from fclocal.tools.policy import Policy
+from fclocal.tools.toolset import Tool
+from fclocal.tui.app import FclocalApp
+from fclocal.tui.opening import Ask, Opened
+from tests.scripted import scripted_model
+
+SCHEMA = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+
+
+class OneTool:
+    """`send(to)`, described and answering as the file says."""
+
+    def __init__(self, *, description: str, result: str) -> None:
+        self._tool = Tool(Function("send", description, SCHEMA), "mail.py", "write")
+        self._result = result
+
+    async def list(self) -> Sequence[Tool]:
+        return (self._tool,)
+
+    async def call(self, call: FunctionCall) -> FunctionResult:
+        return FunctionResult(call.id, self._result)
+
+
+def main() -> None:
+    """Run it until the user leaves."""
+    said: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    toolset = Toolbox([OneTool(description=said.get("description", "Send."), result=said.get("result", "sent"))])
+
+    @asynccontextmanager
+    async def opening(ask: Ask) -> AsyncIterator[Opened]:
+        model, policy = scripted_model(*said["texts"]), Policy()
+        runtime = Runtime(model, None, toolset, policy, Config(), tuple(said.get("notices", ())))  # type: ignore[arg-type]  # nothing was chosen
+
+        def start(**parts: Any) -> Session:
+            return Session(model, toolset, policy, settings=TurnSettings(ReplyRequest(()), missing="off"), **parts)
+
+        yield Opened(runtime, start, "CPU")
+
+    app = FclocalApp(opening)
+    app.run()
+    sys.exit(app.return_code)
+
+
+if __name__ == "__main__":
+    main()
