@@ -105,6 +105,8 @@ def fix(*, yes: bool, wanted: Backend | None, as_json: bool, rim: Rim | None = N
         before=before,
         ok=not build.missing and not (obstacles and build.backend == "cpu"),
     )
+    if environment.kind in ("pipx", "uv tool"):
+        say(f"This is an environment of {environment.kind}: after an upgrade of fclocal there, run --fix again.")
     if yes and not build.missing:
         plan = _install(plan, command, environment, use)
     return _show(plan, as_json=as_json)

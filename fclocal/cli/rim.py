@@ -25,6 +25,12 @@ def expect_json(arguments: list[str]) -> None:
     _json_wanted = "--json" in words
 
 
+def value_printed() -> None:
+    """The one JSON value is on stdout: what goes wrong from now on is told on stderr alone."""
+    global _json_wanted
+    _json_wanted = False
+
+
 def run(command: Coroutine[object, object, int | None]) -> NoReturn:
     """Run an async command to its end and exit with its code."""
     leave(lambda: asyncio.run(command))

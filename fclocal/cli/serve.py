@@ -44,12 +44,14 @@ def serve(
     context: opt.Context = None,
     gpu_layers: opt.GpuLayers = "auto",
     adapter: opt.Adapter = None,
+    as_json: opt.AsJson = False,
     verbose: opt.Verbose = False,
 ) -> None:
     """Serve on 127.0.0.1:8080 what clients of OpenAI, llama.cpp, Anthropic and Ollama ask for.
 
     Functions run in the clients, never here; those given with --functions, --tools, --mcp or --builtin are shown on the
-    page at / and at /fclocal/functions for clients to fetch.
+    page at / and at /fclocal/functions for clients to fetch. With --json, the address and the model are one JSON value
+    on stdout as soon as clients can connect.
     """
     from fclocal.cli.rim import run  # deferred: loads FastAPI and the engine
     from fclocal.cli.serving import Words, serve_words
@@ -82,5 +84,6 @@ def serve(
         parallel=parallel,
         queue=queue,
         log_format=log_format,
+        as_json=as_json,
     )
     run(serve_words(words))

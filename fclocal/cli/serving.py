@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from fclocal.chat.offer import make_offer
 from fclocal.cli.options import one_of
 from fclocal.cli.rim import say
+from fclocal.cli.tables import emit
 from fclocal.cli.words import TurnWords
 from fclocal.errors import UsageError
 from fclocal.runtime import open_tools, settings
@@ -36,6 +38,7 @@ class Words:
     parallel: int
     queue: int
     log_format: str
+    as_json: bool = False
 
 
 async def serve_words(words: Words) -> None:
@@ -65,7 +68,7 @@ async def serve_words(words: Words) -> None:
         for notice in (*toolbox.notices, *(offer.notes if offer else ())):
             say(notice)
         server = Server(replace(wanted, tools=tools), config)
-        _announce(server.endpoint)
+        _announce(server.endpoint, as_json=words.as_json)
         await server.serve()
 
 
@@ -95,10 +98,13 @@ def read_duration(word: str) -> float | None:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _announce(endpoint: Endpoint) -> None:
+def _announce(endpoint: Endpoint, *, as_json: bool) -> None:
     chosen = endpoint.models.default()
     for notice in chosen.notices:
         say(notice)
     shown = f"[{endpoint.settings.host}]" if ":" in endpoint.settings.host else endpoint.settings.host
     address = f"http://{shown}:{endpoint.settings.port}"
+    if as_json:
+        emit({"url": address, "openai": f"{address}/v1", "model": chosen.source.name})
+        sys.stdout.flush()
     say(f"Serving {chosen.source.name} on {address} (page: {address}/, OpenAI: {address}/v1). Ctrl-C stops.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from fclocal.cli.rim import say
+from fclocal.cli.rim import say, value_printed
 from fclocal.escapes import has_hidden, visible
 from fclocal.models.fit import Fit, Machine
 
@@ -21,6 +21,7 @@ def emit(value: object) -> None:
     """Print one JSON value on stdout, characters that a terminal would obey as escapes."""
     text = json.dumps(value, ensure_ascii=False)
     print(json.dumps(value) if has_hidden(text) else text)
+    value_printed()
 
 
 def tell(sentences: Sequence[str]) -> None:

@@ -66,6 +66,19 @@ def test_serves_with_a_key_logs_json_and_ends_on_interrupt() -> None:
     assert "sesam" not in "".join(lines)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_as_json_the_address_is_the_one_value_on_stdout() -> None:
+    words = [sys.executable, "-m", "fclocal", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        value = json.loads(process.stdout.readline())
+        assert value["model"] == "starter"
+        assert requests.get(f"{value['openai']}/models", timeout=30).status_code == 200
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+
+
 def test_keys_come_from_private_files(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("sesam\n")
