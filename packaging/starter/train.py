@@ -29,7 +29,7 @@ def rate(fraction: float, step: int, hold: float) -> float:
 
 def lengths_at(fraction: float) -> list[int]:
     """Short rows first; then short ones for small blocks and long ones, where a large block serves many replies."""
-    return [512] if fraction < 0.06 else [640] * 6 + [1536] * 4
+    return [512] if fraction < 0.06 else [640] * 6 + [1536] * 4 if fraction < 0.85 else [640] * 4 + [1536] * 6
 
 
 def next_shard(rng: Random, fraction: float) -> Path:
