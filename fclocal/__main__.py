@@ -20,14 +20,14 @@ def main() -> None:
 
 def _run() -> None:
     """Print a help page that ships with the package, open the terminal app, or build the command line and run it."""
-    from fclocal.cli.help import shipped_help  # deferred: Typer is not needed for help
+    from fclocal.cli.help import COMPLETING, shipped_help  # deferred: Typer is not needed for help
 
     page = shipped_help(sys.argv[1:])
     if page is not None:
         sys.stdout.write(page)
         sys.stdout.flush()
         return
-    if not sys.argv[1:]:
+    if not sys.argv[1:] and COMPLETING not in os.environ:
         from fclocal.cli.rim import leave  # deferred, as above
         from fclocal.cli.terminal_app import open_app
 

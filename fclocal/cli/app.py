@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import typer
 
 from fclocal.cli import options as opt
+from fclocal.cli.help import COMPLETING
 from fclocal.cli.rim import expect_json, leave
 from fclocal.cli.usage import OnceCommand, OnceGroup, parse_and_run
 from fclocal.errors import UsageError
@@ -66,7 +68,10 @@ def command_words(app: typer.Typer, *, before: str = "") -> tuple[str, ...]:
 
 
 def run(arguments: list[str]) -> None:
-    """Run the command line."""
+    """Run the command line, or complete it where a shell asks for that."""
+    if COMPLETING in os.environ:
+        build()(args=[], prog_name="fclocal")
+        return
     expect_json(arguments)
     app = build(_needed(arguments))
     leave(lambda: parse_and_run(app, arguments, commands=command_words(app)))

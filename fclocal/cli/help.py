@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 HELP_WORDS = ("--help", "-h")
+# Typer's own: set while a shell asks for the words that may come next.
+COMPLETING = "_FCLOCAL_COMPLETE"
 SEPARATOR = "\f"
 
 
 def shipped_help(arguments: list[str]) -> str | None:
     """The page for `fclocal --help` or `fclocal COMMAND [SUBCOMMAND] --help`; None for anything else."""
-    if arguments and arguments[-1] not in HELP_WORDS:
+    if COMPLETING in os.environ or (arguments and arguments[-1] not in HELP_WORDS):
         return None
     if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
         return None
