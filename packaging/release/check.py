@@ -53,7 +53,11 @@ def used() -> str:
 def app() -> str:
     """The one-folder app of this version, when it was built."""
     found = sorted(distributions.DIST.glob(f"fclocal-{source.version()}-*.tar.?z"))
-    return _make("app-check") if found else "not built: make app"
+    if not found:
+        return "not built: make app"
+    if getattr(os, "geteuid", lambda: 1)():
+        return f"{found[0].name} was built and not tried: make app-check needs root"
+    return _make("app-check")
 
 
 def listed() -> str:
