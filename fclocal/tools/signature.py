@@ -115,6 +115,7 @@ def python_function(made: Callable[..., object]) -> PythonFunction:
     except (TypeError, ValueError, NameError, AttributeError) as error:
         raise UsageError(f"{name} cannot be described: {error}.", "Give it plain type hints.") from None
     _refuse_unnamed(name, parameters)
+    _refuse_generators(name, made)
     shown = list(parameters)
     text, described = _documentation(made)
     try:
@@ -143,6 +144,13 @@ def _refuse_unnamed(name: str, parameters: Collection[inspect.Parameter]) -> Non
                 f"{name} cannot be described: a model cannot fill in {star}{parameter.name}.",
                 "Name each argument; a decorator needs functools.wraps.",
             )
+
+
+def _refuse_generators(name: str, made: Callable[..., object]) -> None:
+    """Refuse a function whose result would be a generator, which says nothing to a model."""
+    routine = inspect.unwrap(_routine(made))
+    if inspect.isgeneratorfunction(routine) or inspect.isasyncgenfunction(routine):
+        raise UsageError(f"{name} yields its results one by one.", "Return them as a list.")
 
 
 def _hints(made: Callable[..., object]) -> Mapping[str, object]:

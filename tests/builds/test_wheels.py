@@ -35,6 +35,12 @@ def test_fits(link: str, fitting: bool) -> None:
     assert fits(link, "0.3.36", TAGS) is fitting
 
 
+def test_musl_takes_no_wheel_of_glibc() -> None:
+    musl = frozenset({Tag("py3", "none", "musllinux_1_2_x86_64")})
+    assert not fits(NAME, "0.3.36", musl)
+    assert fits("llama_cpp_python-0.3.36-py3-none-musllinux_1_2_x86_64.whl", "0.3.36", musl)
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:
         pass

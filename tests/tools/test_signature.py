@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal, Optional, Required, TypedDict
@@ -205,7 +205,20 @@ def test_arguments_without_names_and_functions_without_one_are_refused() -> None
 
     def more(a: int, **others: int) -> None: ...
 
-    for made, said in ((many, r"\*rest"), (more, r"\*\*others"), (lambda x: x, "lambda")):
+    def steps(n: int) -> Iterator[int]:
+        yield n
+
+    async def later(n: int) -> AsyncIterator[int]:
+        yield n
+
+    refused_ones = (
+        (many, r"\*rest"),
+        (more, r"\*\*others"),
+        (lambda x: x, "lambda"),
+        (steps, "yields"),
+        (later, "yields"),
+    )
+    for made, said in refused_ones:
         with pytest.raises(UsageError, match=said) as refused:
             python_function(made)  # type: ignore[arg-type]  # a lambda
         assert refused.value.cure
