@@ -11,7 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a release never holds when there is no git to ask what belongs to it.
-_UNTRACKED = shutil.ignore_patterns(".venv*", ".git", "__pycache__", "*.egg-info", ".*_cache", "dist", "build", "runs")
+_UNTRACKED = shutil.ignore_patterns(
+    ".venv*", ".git", "__pycache__", "*.egg-info", ".*_cache", "dist", "build", "runs", "PKG-INFO"
+)
 
 
 class Refused(Exception):
@@ -50,8 +52,11 @@ def tracked() -> tuple[str, ...]:
 
 
 def epoch() -> str | None:
-    """Unix seconds of the last commit, for SOURCE_DATE_EPOCH; None without git."""
-    return git("log", "-1", "--format=%ct").strip() if has_git() else None
+    """Unix seconds of the last commit, for SOURCE_DATE_EPOCH; an sdist has them as the time of its PKG-INFO."""
+    if has_git():
+        return git("log", "-1", "--format=%ct").strip()
+    packed = ROOT / "PKG-INFO"
+    return str(int(packed.stat().st_mtime)) if packed.exists() else None
 
 
 def copy_to(folder: Path) -> Path:
