@@ -38,7 +38,7 @@ def judge(dependencies: Sequence[dict[str, object]]) -> str:
     skipped = [str(entry["name"]) for entry in dependencies if "skip_reason" in entry]
     if len(skipped) == len(dependencies):
         return "Could not audit: the index answered for none of the dependencies."
-    asked = f"{len(dependencies) - len(skipped)} dependencies have no known vulnerability"
+    asked = f"No known vulnerability in {len(dependencies) - len(skipped)} of {len(dependencies)} dependencies"
     return f"{asked}; the index did not answer for {', '.join(skipped)}." if skipped else f"{asked}."
 
 

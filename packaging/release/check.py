@@ -26,7 +26,7 @@ def clean() -> str:
     if not source.has_git():
         return "no git here: not checked"
     if changed := source.uncommitted():
-        raise Refused(f"{len(changed)} uncommitted changes, the first: {changed[0]}")
+        raise Refused(f"not committed: {', '.join(name[3:] for name in changed)}")
     return source.git("rev-parse", "--short", "HEAD").strip()
 
 

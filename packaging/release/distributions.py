@@ -87,7 +87,7 @@ def _same(where: str, found: set[str], wanted: set[str]) -> None:
 def main() -> None:
     """Build, check the metadata, print names, sizes and sha256."""
     if source.has_git() and (changed := source.uncommitted()):
-        print(f"Not in it: {len(changed)} uncommitted changes.", file=sys.stderr)
+        print(f"Not committed and not in it: {', '.join(name[3:] for name in changed)}.", file=sys.stderr)
     DIST.mkdir(exist_ok=True)
     built = build(DIST)
     twine(*(DIST / name for name in built))

@@ -115,7 +115,7 @@ def test_an_audit_that_got_no_answer_says_so() -> None:
     bad: dict[str, object] = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1"}]}
     skipped: dict[str, object] = {"name": "c", "skip_reason": "not found"}
     assert audit.judge([skipped]).startswith("Could not audit")
-    assert audit.judge([well]) == "1 dependencies have no known vulnerability."
+    assert audit.judge([well]) == "No known vulnerability in 1 of 1 dependencies."
     assert "did not answer for c" in audit.judge([well, skipped])
     with pytest.raises(source.Refused, match=r"b 2 \(PYSEC-1\)"):
         audit.judge([well, bad, skipped])
