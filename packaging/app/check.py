@@ -28,6 +28,7 @@ PORT = 18080
 # Of the C library, what a frozen program may open beside libc itself.
 LIBC = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libresolv.so.2")
 OLD_CPU = "Nehalem"
+CHROOT = shutil.which("chroot") or "chroot"
 OWN = '''import sqlite3
 import wave
 import xml.dom.minidom
@@ -104,7 +105,7 @@ def say(what: str, check: Callable[[], str]) -> None:
 
 def inside(root: Path, *words: str) -> list[str]:
     """A command line of the app in the root."""
-    return ["chroot", str(root), "/fclocal/fclocal", *words]
+    return [CHROOT, str(root), "/fclocal/fclocal", *words]
 
 
 def one(root: Path, *words: str, shows: str) -> str:

@@ -62,7 +62,7 @@ def pack(app: Path, target: Path) -> None:
 
     with (
         target.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         archive.add(app, "fclocal", recursive=False, filter=plain)

@@ -74,7 +74,7 @@ def files(root: Path) -> set[str]:
 def run(root: Path, *words: str) -> str:
     """Run a command in the root, end with what it said when it fails."""
     variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["chroot", str(root), *words]
+    command = [shutil.which("chroot") or "chroot", str(root), *words]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(words)} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
