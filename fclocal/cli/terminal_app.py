@@ -45,7 +45,7 @@ def make_app(typed: Mapping[str, Any]) -> FclocalApp:
         from fclocal.runtime import open_runtime
 
         words = TurnWords(**{**typed, "model": ask.model or typed.get("model")})
-        async with open_runtime(words.options(), progress=ask.progress) as runtime:
+        async with open_runtime(words.options(), progress=ask.progress, trust=ask.trust) as runtime:
             settings = words.settings(runtime.config, missing="ask", max_calls=8)
 
             def session(**parts: Any) -> Session:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from fclocal.chat.receipt import plain
 from fclocal.cli.ask import read_line
 from fclocal.cli.rim import say
 from fclocal.cli.story import is_terminal
-from fclocal.functions import Function
 
 if TYPE_CHECKING:
     from fclocal.tools.mcp.servers import McpServers, Trust
@@ -21,24 +18,10 @@ def trust_of_terminal() -> Trust | None:
 
 
 async def ask_about_servers(servers: McpServers) -> None:
-    """Ask about servers that are new, start the approved ones, and ask about tools that are new or have changed."""
-    for name in servers.names:
-        status = servers.status(name)
-        if status.known:
-            continue
-        _show(f"MCP server {name!r} is new.", status.launch)
-        if _yes("Start it, and offer what it lists?"):
-            servers.approve(name)
-    await servers.list()
-    for name in servers.names:
-        withheld, seen = servers.status(name).withheld, servers.fingerprint(name)
-        if not withheld:
-            continue
-        _show(f"MCP server {name!r} has tools that are new or changed since you approved it.", ())
-        for function in withheld:
-            _show_function(function)
-        if _yes("Offer them?"):
-            servers.approve(name, seen=seen)
+    """Ask at the terminal about everything that is new or has changed."""
+    from fclocal.tools.mcp.asking import ask_about_servers  # deferred: most conversations have no MCP server
+
+    await ask_about_servers(servers, _ask)
 
 
 async def trust_for_this_run(servers: McpServers) -> None:
@@ -60,10 +43,6 @@ def _show(first: str, lines: tuple[str, ...]) -> None:
         say(f"    {line}")
 
 
-def _show_function(function: Function) -> None:
-    say(f"    {function.name}: {function.description}")
-    say(f"        {json.dumps(plain(function.parameters), ensure_ascii=False)}")
-
-
-def _yes(question: str) -> bool:
+async def _ask(headline: str, facts: tuple[str, ...], question: str) -> bool:
+    _show(headline, facts)
     return (read_line(f"    {question} [y]es, [N]o: ") or "").strip().lower() in ("y", "yes")

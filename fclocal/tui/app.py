@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fclocal.chat.store import Sessions
     from fclocal.chat.turn import Recorder
     from fclocal.messages import Message
+    from fclocal.tools.mcp.servers import McpServers
 
 
 class FclocalApp(App[None]):
@@ -56,6 +57,8 @@ class FclocalApp(App[None]):
         self._store: Sessions | None = None
         self.opened: Opened | None = None
         self.switched_off: set[str] = set()
+        self.servers: McpServers | None = None
+        self._asked: set[str] = set()
         self.downloads = Downloads(self._download_ended)
         self.chat = ChatScreen()
 
@@ -68,6 +71,7 @@ class FclocalApp(App[None]):
         if not self.is_headless:
             self._leave_on_signals()
         self.set_interval(0.5, self._show_downloads)
+        self.set_interval(0.5, self._watch_servers)
         self.chat.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -192,6 +196,42 @@ class FclocalApp(App[None]):
     def _disk_fault(self, error: DiskError) -> None:
         self.chat.say_soon(f"The conversation is no longer saved. {error}")
 
+    async def _trust(self, servers: McpServers) -> None:
+        """Ask about MCP servers that are new, and about tools that have changed."""
+        from fclocal.tools.mcp.asking import ask_about_servers  # deferred: most conversations have no MCP server
+
+        self.servers = servers
+        self.chat.status.state = "starting MCP servers"
+        await ask_about_servers(servers, self._ask_yes)
+        self._asked |= {servers.fingerprint(name) for name in servers.names}
+
+    async def _ask_yes(self, headline: str, facts: tuple[str, ...], question: str) -> bool:
+        from fclocal.tui.screens.trust import TrustScreen  # deferred, as above
+
+        yes: bool = await self.push_screen_wait(TrustScreen(headline, facts, question))
+        return yes
+
+    def _watch_servers(self) -> None:
+        """A server that changed its tools since the last question is asked about, between two turns."""
+        servers = self.servers
+        if servers is None or self.opened is None or self.chat.busy or not isinstance(self.screen, ChatScreen):
+            return
+        for status in servers.statuses:
+            if status.withheld and servers.fingerprint(status.name) not in self._asked:
+                self.ask_about_servers()
+                return
+
+    @work(exclusive=True, group="trust")
+    async def ask_about_servers(self) -> None:
+        """Ask again about everything that is not approved."""
+        if self.servers is None:
+            return
+        try:
+            await self._trust(self.servers)
+        except FclocalError as error:
+            await self.chat.say(str(error))
+        self.chat.status.state = "ready"
+
     @work(exclusive=True, group="model")
     async def _hold_model(self) -> None:
         """Load, hold until another model or the end is asked for, and close."""
@@ -217,7 +257,8 @@ class FclocalApp(App[None]):
         def progress(done: float) -> None:
             status.state = f"loading the model {done:.0%}"
 
-        async with self._opening(Ask(model, progress)) as opened:
+        self.servers = None
+        async with self._opening(Ask(model, progress, self._trust)) as opened:
             self.opened = opened
             await self.chat.begin(opened)
             await self._change.wait()

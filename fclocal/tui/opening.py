@@ -12,14 +12,17 @@ if TYPE_CHECKING:
     from fclocal.chat.turn import Recorder
     from fclocal.messages import Message
     from fclocal.runtime import Runtime
+    from fclocal.tools.mcp.servers import Trust
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What to load: None is the model that was asked for on the command line. `progress` gets 0 to 1."""
+    """What to load: None is the model that was asked for on the command line. `progress` gets 0 to 1; `trust` asks
+    the user about MCP servers."""
 
     model: str | None
     progress: Callable[[float], None]
+    trust: Trust
 
 
 class StartSession(Protocol):

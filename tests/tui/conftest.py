@@ -20,6 +20,7 @@ from fclocal.engine.request import Step
 from fclocal.functions import Function
 from fclocal.messages import FunctionCall, FunctionResult
 from fclocal.runtime import Runtime
+from fclocal.tools.mcp import McpServers
 from fclocal.tools.policy import Policy
 from fclocal.tools.toolset import BUILT_IN, Effect, Tool
 from fclocal.tui.app import FclocalApp
@@ -91,6 +92,8 @@ def make_app() -> MakeApp:
             ask.progress(0.5)
             model = scripted_model(*texts, **more)
             toolset, policy = tools or Mail(), Policy()
+            if isinstance(toolset, McpServers):
+                await ask.trust(toolset)
             runtime = Runtime(model, None, toolset, policy, Config(), ())  # type: ignore[arg-type]  # nothing was chosen
             settings = TurnSettings(ReplyRequest(()), missing=missing)  # type: ignore[arg-type]
 
@@ -112,7 +115,7 @@ def screen_text(app: FclocalApp) -> str:
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     """Let the app work until `condition` holds."""
-    for _ in range(200):
+    for _ in range(1500):
         if condition():
             return
         await pilot.pause(0.02)

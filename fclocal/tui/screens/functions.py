@@ -21,6 +21,7 @@ from fclocal.tools.gather import Noticing
 from fclocal.tools.toolset import Tool
 
 if TYPE_CHECKING:
+    from fclocal.tools.mcp.servers import ServerStatus
     from fclocal.tui.app import FclocalApp
 
 
@@ -31,6 +32,7 @@ class FunctionScreen(Screen[None]):
         Binding("escape", "app.pop_screen", "Back"),
         Binding("space", "switch", "On or off"),
         Binding("o", "switch_origin", "Whole source on or off"),
+        Binding("a", "ask", "Ask about MCP"),
     ]
 
     if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class FunctionScreen(Screen[None]):
         self._tools: tuple[Tool, ...] = ()
 
     def compose(self) -> ComposeResult:
+        yield Static("", id="servers", markup=False)
         yield DataTable(id="functions", cursor_type="row", zebra_stripes=True)
         with VerticalScroll(classes="detail"):
             yield Static("No function is offered.", id="function", markup=False)
@@ -51,7 +54,25 @@ class FunctionScreen(Screen[None]):
         table = self.query_one("#functions", DataTable)
         table.add_columns("On", "Function", "From", "May")
         table.focus()
+        self.set_interval(0.5, self._show_servers)
+        self._show_servers()
         self._read()
+
+    def on_screen_resume(self) -> None:
+        """A question about a server may have been answered."""
+        self._read()
+
+    def _show_servers(self) -> None:
+        servers = self.app.servers
+        lines = [_server_line(status) for status in servers.statuses] if servers else []
+        shown = self.query_one("#servers", Static)
+        shown.display = bool(lines)
+        shown.update(Text("\n".join(lines)))
+
+    def action_ask(self) -> None:
+        """Ask about the servers and tools that are not approved."""
+        if self.app.opened is not None:
+            self.app.ask_about_servers()
 
     @work(exclusive=True)
     async def _read(self) -> None:
@@ -99,6 +120,20 @@ class FunctionScreen(Screen[None]):
         else:
             off |= names
         self._fill(at)
+
+
+def _server_line(status: ServerStatus) -> str:
+    """How an MCP server stands, in words."""
+    if not status.known:
+        state = "not approved, not started (a asks)"
+    elif status.state == "failed":
+        state = f"failed: {status.reason}"
+    elif status.state == "ready":
+        state = f"ready with {len(status.tools)} tool{'' if len(status.tools) == 1 else 's'}"
+        state += f", {len(status.withheld)} withheld (a asks)" if status.withheld else ""
+    else:
+        state = status.state
+    return visible(f"MCP {status.name}: {state}")
 
 
 def _described(tool: Tool, found: SchemaReport, notices: tuple[str, ...]) -> Text:
