@@ -31,7 +31,7 @@ class ChatScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop"),
-        Binding("ctrl+n", "new", "New chat"),
+        Binding("ctrl+n", "new", "New"),
     ]
 
     if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ChatScreen(Screen[None]):
         yield self.transcript
         yield Prompt()
         yield self.status
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.query_one(Prompt).focus()
