@@ -1,4 +1,4 @@
-"""Try the tarball where there is nothing: an empty root with a C library and a shell, no network, an old CPU.
+"""Try the tarball where there is nothing: an empty root with a C library, zlib and a shell, no network, an old CPU.
 
 `python check.py`, as root on Linux with tmux; the old CPU needs qemu-user-static. Everything runs in namespaces of its
 own, so that mounts and processes go with it. Prints what was seen and how long it took.
@@ -25,8 +25,17 @@ from pack import source
 QUESTION, ANSWER = "What is 12 * (3 + 4)?", "12 * (3 + 4) = 84"
 BODY = {"model": "starter", "messages": [{"role": "user", "content": QUESTION}]}
 PORT = 18080
-# Of the C library, what a frozen program may open beside libc itself.
-LIBC = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libresolv.so.2")
+# Of the C library, what a frozen program may open beside libc itself; and zlib, which its starter needs.
+LIBC = (
+    "libz.so.1",
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libutil.so.1",
+    "libresolv.so.2",
+)
 OLD_CPU = "Nehalem"
 CHROOT = shutil.which("chroot") or "chroot"
 OWN = '''import sqlite3

@@ -29,7 +29,7 @@ Version: {version}
 Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {kilobytes}
-Depends: libc6 (>= {glibc})
+Depends: libc6 (>= {glibc}), zlib1g
 Section: utils
 Priority: optional
 Homepage: https://github.com/fclocal/fclocal
@@ -60,7 +60,7 @@ def main() -> None:
         control(tree, architecture)
         settle(tree)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(pack.moment())}
-        words = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(target)]
+        words = ["dpkg-deb", "--root-owner-group", "--build", str(tree), str(target)]
         subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, check=True)
     print(f"{target.relative_to(ROOT)}: {pack.size(target) / 1e6:.1f} MB")
 
