@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -91,6 +92,9 @@ def fill(root: Path) -> None:
     """An empty root with a shell and its libraries."""
     for name in ("bin", "proc", "tmp", "home", "lib64", "lib/x86_64-linux-gnu"):
         (root / name).mkdir(parents=True)
+    (root / "dev").mkdir()
+    for name, numbers in {"null": (1, 3), "urandom": (1, 9), "tty": (5, 0)}.items():
+        os.mknod(root / "dev" / name, 0o666 | stat.S_IFCHR, os.makedev(*numbers))
     shutil.copy("/bin/dash", root / "bin/sh")
     shutil.copy("/lib64/ld-linux-x86-64.so.2", root / "lib64")
     for name in LIBC:

@@ -46,7 +46,7 @@ def check(root: Path, package: Path) -> None:
     before = files(root)
     shutil.copy(package, root / "tmp")
     begun = time.monotonic()
-    run(root, "apt-get", "install", "--yes", "--no-download", f"/tmp/{package.name}")
+    run(root, "apt-get", "install", "--yes", f"/tmp/{package.name}")
     installed = files(root)
     print(f"installed in {time.monotonic() - begun:.1f} s: {len(installed - before)} files, none elsewhere than")
     print("  " + "\n  ".join(sorted({"/".join(name.split("/")[:4]) for name in installed - before})))
