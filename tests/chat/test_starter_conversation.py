@@ -16,7 +16,7 @@ async def test_it_asks_resumes_calls_and_answers() -> None:
         done = [event for event in told if isinstance(event, CallFinished)]
         assert [event.call.arguments for event in done] == [{"value": 10, "from_unit": "km", "to_unit": "miles"}]
         assert "6.2137" in text(told)
-        again = [event async for event in session.send("What is 12 * (3 + 4)?")]
+        again = [event async for event in model.session().send("What is 12 * (3 + 4)?")]
         assert [event.call.name for event in again if isinstance(event, CallFinished)] == ["calculator"]
         assert "84" in text(again)
 
