@@ -222,8 +222,8 @@ def _no_memory(name: str, size: int) -> OutOfMemory:
 
 def default_threads(weights: int) -> int:
     """Threads for one token at a time of a model of `weights` bytes: the physical cores that this process may use, but
-    one for a small model, where waiting for each other costs more than it saves (measured at 10 MB: 0.9 ms a token alone, up to 90 ms with two
-    on a busy machine)."""
+    one for a small model, where waiting for each other costs more than it saves (measured at 10 MB: 0.9 ms a token
+    alone, up to 90 ms with two on a busy machine)."""
     return 1 if weights < SMALL_MODEL else cores()
 
 
