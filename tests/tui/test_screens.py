@@ -8,10 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static, TabbedContent
 
 from fclocal.models.progress import Progress
 from fclocal.tui import downloads
+from fclocal.tui.app import FclocalApp
 from fclocal.tui.widgets.call_card import CallCard
 from tests.tui.conftest import MakeApp, asked, say, screen_text, send, shows, until
 
@@ -107,13 +109,19 @@ async def test_a_conversation_is_found_resumed_renamed_exported_and_deleted(
         await until(pilot, lambda: len(app.store.list()) == 1)
 
 
+async def open_models(app: FclocalApp, pilot: Pilot[None]) -> DataTable[object]:
+    """The list of the model screen, filled."""
+    await pilot.press("f2")
+    table: DataTable[object] = app.screen.query_one("#models", DataTable)
+    await until(pilot, lambda: table.row_count > 3)
+    return table
+
+
 async def test_the_model_screen_lists_the_machine_and_the_catalog(make_app: MakeApp) -> None:
     app = make_app("Hello.")
     async with app.run_test(size=SIZE) as pilot:
         await shows(pilot, "ready")
-        await pilot.press("f2")
-        table = app.screen.query_one("#models", DataTable)
-        await until(pilot, lambda: table.row_count > 3)
+        table = await open_models(app, pilot)
         await shows(pilot, "RAM")
         assert "free" in screen_text(app)
         table.move_cursor(row=table.row_count - 1)
@@ -127,9 +135,7 @@ async def test_the_offline_refusal_of_a_download_is_a_sentence(make_app: MakeApp
     app = make_app("Hello.")
     async with app.run_test(size=SIZE) as pilot:
         await shows(pilot, "ready")
-        await pilot.press("f2")
-        table = app.screen.query_one("#models", DataTable)
-        await until(pilot, lambda: table.row_count > 3)
+        await open_models(app, pilot)
         field = app.screen.query_one("#model-name", Input)
         field.focus()
         field.value = "nobody/nothing-GGUF"
