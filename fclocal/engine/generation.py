@@ -14,7 +14,7 @@ from fclocal.engine.owner import Owner
 from fclocal.engine.request import Decoded, Step, Stopped
 from fclocal.engine.scheduler import Job, Scheduler
 
-# Tokens that come faster than this wait for the next one: waking the event loop for each costs a small model a fifth of
+# Tokens that come faster than this wait for the next one: waking the event loop for each costs a small model a tenth of
 # its speed.
 WAKE_SECONDS = 0.004
 

@@ -15,7 +15,7 @@ from fclocal.grammar.check import Problem, check
 from fclocal.grammar.draw import draw
 from fclocal.grammar.pointers import first_segment
 from fclocal.grammar.rules import Rules
-from fclocal.grammar.schema import CompiledSchema, compile_schema, compile_value, slim_shape
+from fclocal.grammar.schema import CompiledSchema, canonical, compile_schema, compile_value, slim_shape
 from fclocal.grammar.shapes import Fields, Member, Shape, length
 
 TRIES = 24
@@ -30,7 +30,7 @@ def narrowed(compiled: CompiledSchema, problems: Sequence[Problem] = ()) -> Comp
     of whole examples that the check has accepted. Where none is found, the smallest language is returned as it is.
     """
     where = frozenset(first_segment(problem.pointer) for problem in problems) or frozenset({""})
-    shape = _smaller(json.dumps(compiled.parameters, default=dict), compiled.arguments, where)
+    shape = _smaller(canonical(compiled.parameters), compiled.arguments, where)
     rules = Rules()
     one_line, indented = rules.one_line(shape), rules.indented(shape)
     return replace(compiled, shape=shape, rules=rules.named, one_line=one_line, indented=indented)

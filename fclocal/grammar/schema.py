@@ -84,12 +84,12 @@ class SchemaReport:
 
 def compile_schema(parameters: JsonObject) -> CompiledSchema:
     """Compile the parameters of one function, an object. Raises BrokenSchema. Remembers what it has compiled."""
-    return _compile(_canonical(parameters), arguments=True)
+    return _compile(canonical(parameters), arguments=True)
 
 
 def compile_value(schema: JsonObject | bool) -> CompiledSchema:
     """Compile the schema of any JSON value. Raises BrokenSchema. Remembers what it has compiled."""
-    return _compile(_canonical(schema), arguments=False)
+    return _compile(canonical(schema), arguments=False)
 
 
 def report(function: Function) -> SchemaReport:
@@ -104,10 +104,10 @@ def report(function: Function) -> SchemaReport:
 
 def slim_shape(compiled: CompiledSchema) -> Shape:
     """The shape with only what is required, lists as short as they may be, and formats in their plainest spelling."""
-    return _slim(_canonical(compiled.parameters), arguments=compiled.arguments) or compiled.shape
+    return _slim(canonical(compiled.parameters), arguments=compiled.arguments) or compiled.shape
 
 
-def _canonical(schema: JsonObject | bool) -> str:
+def canonical(schema: JsonObject | bool) -> str:
     """JSON text that keeps the order of keys: it is the order of the arguments."""
     return json.dumps(schema, default=dict)
 

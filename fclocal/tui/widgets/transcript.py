@@ -52,9 +52,9 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def text(self, text: str) -> None:
         """More of the model's answer, as Markdown."""
-        from textual.widgets import Markdown  # deferred: its parser is not for the first paint
-
         if self._stream is None:
+            from textual.widgets import Markdown  # deferred: its parser is not for the first paint
+
             self._thoughts = None
             answer = Markdown(classes="answer", open_links=False)
             await self.mount(answer)
@@ -63,9 +63,9 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def thinking(self, text: str) -> None:
         """More of the model's thinking, folded under its own heading."""
-        from textual.widgets import Collapsible  # deferred, as above
-
         if self._thoughts is None:
+            from textual.widgets import Collapsible  # deferred, as above
+
             self._thoughts, self._thought = Static(markup=False), ""
             await self.mount(Collapsible(self._thoughts, title="Thinking", collapsed=False, classes="thinking"))
         self._thought += visible(text)
