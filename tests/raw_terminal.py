@@ -31,6 +31,7 @@ class RawTerminal:
             finally:
                 os._exit(127)
         self._status: int | None = None
+        self._other_end: int | None = None
         self.resize(*size)
 
     def __enter__(self) -> RawTerminal:
@@ -43,6 +44,8 @@ class RawTerminal:
             os.kill(self.pid, signal.SIGKILL)
             self.left()
         os.close(self._file)
+        if self._other_end is not None:
+            os.close(self._other_end)
 
     @property
     def modes(self) -> list[object]:
@@ -56,6 +59,11 @@ class RawTerminal:
     def signal(self, number: int) -> None:
         """Send the program a signal."""
         os.kill(self.pid, number)
+
+    def hang_up(self) -> None:
+        """Close the terminal, as when its window is closed; nothing more is read or typed."""
+        os.close(self._file)
+        self._file, self._other_end = os.pipe()
 
     def write(self, text: str | bytes) -> None:
         """Type or paste; reads meanwhile, so that neither side waits for the other."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from fclocal.chat.turn import Recorder
     from fclocal.messages import Message
     from fclocal.tools.mcp.servers import McpServers
+
+# How long the engine and the sessions file have to close once the terminal is gone.
+GONE_SECONDS = 3.0
 
 
 class FclocalApp(App[None]):
@@ -99,6 +105,11 @@ class FclocalApp(App[None]):
                     asyncio.get_running_loop().add_signal_handler(number, self._leave_with, 128 + number)
 
     def _leave_with(self, code: int) -> None:
+        """A terminal that is gone takes no more output, for which Textual would wait without end."""
+        if not _terminal_is_there():
+            last = threading.Timer(GONE_SECONDS, os._exit, [code])
+            last.daemon = True
+            last.start()
         self._code = code
         self.action_leave()
 
@@ -263,3 +274,11 @@ class FclocalApp(App[None]):
             await self.chat.begin(opened)
             await self._change.wait()
             await self.chat.stop_and_wait()
+
+
+def _terminal_is_there() -> bool:
+    try:
+        os.get_terminal_size(sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    except OSError:
+        return False
+    return True

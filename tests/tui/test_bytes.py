@@ -108,6 +108,15 @@ def test_a_signal_gives_the_terminal_back(start: Start, number: int) -> None:
         assert app.modes == before
 
 
+def test_it_ends_with_its_terminal_in_the_middle_of_a_reply(start: Start) -> None:
+    with start("Hello. " * 2_000) as app:
+        app.wait_for("CPU")
+        app.write("Write to Ann\r")
+        app.wait_for("Hello.")
+        app.hang_up()
+        assert app.left(30) == 128 + signal.SIGHUP
+
+
 def test_a_thousand_resizes_and_a_paste_of_ten_megabytes(start: Start) -> None:
     with start("Hello.") as app:
         app.wait_for("CPU")
