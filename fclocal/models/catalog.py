@@ -46,7 +46,7 @@ class Entry(_Table):
     """One model. `parameters` are billions, `context` is in tokens, `pattern` is a glob over file names.
 
     `kv_elements` is how much one token takes in the KV cache: twice layers x KV heads x head size, for plans without a
-    header.
+    header. `needs_adapter` marks a base that calls functions only with an adapter on it.
     """
 
     id: str = Field(pattern=_ID)
@@ -70,6 +70,7 @@ class Entry(_Table):
     stop: tuple[str, ...] = ()
     base: str | None = None
     adapter_repo: RepoId | None = None
+    needs_adapter: bool = False
     dataset: str | None = None
     notes: tuple[str, ...] = ()
 

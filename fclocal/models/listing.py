@@ -62,6 +62,7 @@ class CatalogRow:
             "stop": list(entry.stop),
             "base": entry.base,
             "adapter_repo": entry.adapter_repo,
+            "needs_adapter": entry.needs_adapter,
             "dataset": entry.dataset,
             "notes": list(entry.notes),
         }

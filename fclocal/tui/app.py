@@ -17,10 +17,11 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from fclocal import paths
-from fclocal.errors import DiskError, FclocalError
+from fclocal.errors import DiskError
 from fclocal.escapes import visible
 from fclocal.tui.downloads import Download, Downloads
 from fclocal.tui.opening import Ask, Opened, Opening
+from fclocal.tui.saying import sentence
 from fclocal.tui.screens.chat import ChatScreen
 from fclocal.tui.switches import Switched
 
@@ -239,8 +240,8 @@ class FclocalApp(App[None]):
             return
         try:
             await self._trust(self.servers)
-        except FclocalError as error:
-            await self.chat.say(str(error))
+        except Exception as error:
+            await self.chat.say(sentence(error))
         self.chat.status.state = "ready"
 
     @work(exclusive=True, group="model")
@@ -250,10 +251,8 @@ class FclocalApp(App[None]):
         while not self._leaving:
             try:
                 await self._hold(model)
-            except FclocalError as error:
-                await self.chat.fail(str(error))
-            except (OSError, RuntimeError, MemoryError) as error:
-                await self.chat.fail(f"The model could not be loaded: {error}.")
+            except Exception as error:
+                await self.chat.fail(sentence(error))
             if self.opened is None and not self._leaving:
                 await self._change.wait()
             self.opened = None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from fclocal.errors import FclocalError
+from fclocal.tui.saying import sentence
 
 if TYPE_CHECKING:
     from fclocal.models.progress import Progress
@@ -89,8 +89,8 @@ class Downloads:
             download.state, download.done = "done", download.total
         except _Cancelled:
             download.state = "stopped"
-        except (FclocalError, OSError) as error:
-            download.state, download.fault = "failed", str(error)
+        except Exception as error:
+            download.state, download.fault = "failed", sentence(error)
         self._changed(download)
 
 

@@ -27,7 +27,7 @@ async def test_a_function_is_switched_off_and_no_longer_offered(make_app: MakeAp
         await pilot.press("f3")
         await shows(pilot, "Send a message.")
         assert "enforced by the grammar" in screen_text(app)
-        assert '"maximum": 9' in str(app.screen.query_one("#function", Static).content)
+        assert '"maximum": 9' in str(app.screen.query_one("#news", Static).content)
         await pilot.press("space")
         await shows(pilot, "off")
         await pilot.press("escape")

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from fclocal.errors import FclocalError
+from fclocal.tui.saying import sentence
 from fclocal.tui.trace import Trace
 from fclocal.tui.widgets.prompt import Prompt
 from fclocal.tui.widgets.status import StatusLine
@@ -154,11 +154,9 @@ class ChatScreen(Screen[None]):
                     await tell(event, self.transcript, self.status, self.trace, context=session.model.engine.context)
         except asyncio.CancelledError:
             await self.say("Stopped.")
-        except FclocalError as error:
-            await self.say(str(error))
         except Exception as error:
             self.log.error(error)
-            await self.say(f"Unexpected: {type(error).__name__}: {error}.")
+            await self.say(sentence(error))
         finally:
             await self.transcript.end_turn()
             self.status.state = "ready"

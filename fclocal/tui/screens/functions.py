@@ -11,7 +11,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
 from fclocal.chat.receipt import plain
@@ -19,24 +18,21 @@ from fclocal.escapes import has_hidden, visible
 from fclocal.grammar.schema import SchemaReport, report
 from fclocal.tools.gather import Noticing
 from fclocal.tools.toolset import Tool
+from fclocal.tui.screens.side import SideScreen
+from fclocal.tui.widgets.table import fill
 
 if TYPE_CHECKING:
     from fclocal.tools.mcp.servers import ServerStatus
-    from fclocal.tui.app import FclocalApp
 
 
-class FunctionScreen(Screen[None]):
+class FunctionScreen(SideScreen):
     """A switch counts from the next message on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back"),
         Binding("space", "switch", "On or off"),
         Binding("o", "switch_origin", "Whole source on or off"),
         Binding("a", "ask", "Ask about MCP"),
     ]
-
-    if TYPE_CHECKING:
-        app: FclocalApp
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,14 +42,12 @@ class FunctionScreen(Screen[None]):
         yield Static("", id="servers", markup=False)
         yield DataTable(id="functions", cursor_type="row", zebra_stripes=True)
         with VerticalScroll(classes="detail"):
-            yield Static("No function is offered.", id="function", markup=False)
+            yield Static("No function is offered.", id="news", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
         """List them."""
-        table = self.query_one("#functions", DataTable)
-        table.add_columns("On", "Function", "From", "May")
-        table.focus()
+        self.query_one("#functions", DataTable).focus()
         self.set_interval(0.5, self._show_servers)
         self._show_servers()
         self._read()
@@ -74,22 +68,26 @@ class FunctionScreen(Screen[None]):
         if self.app.opened is not None:
             self.app.ask_about_servers()
 
-    @work(exclusive=True)
+    @work(exclusive=True, exit_on_error=False)
     async def _read(self) -> None:
         opened = self.app.opened
         if opened is None:
-            self.query_one("#function", Static).update("The model is not loaded yet.")
+            self.tell("The model is not loaded yet.")
             return
         self._tools = tuple(await opened.runtime.toolset.list())
-        self._fill(0)
+        self._fill()
 
-    def _fill(self, at: int) -> None:
-        table = self.query_one("#functions", DataTable)
-        table.clear()
-        for tool in self._tools:
-            on_or_off = "off" if tool.function.name in self.app.switched_off else "on"
-            table.add_row(*(Text(visible(cell)) for cell in (on_or_off, tool.function.name, tool.origin, tool.effect)))
-        table.move_cursor(row=at)
+    def _fill(self) -> None:
+        rows = [
+            (
+                "off" if tool.function.name in self.app.switched_off else "on",
+                tool.function.name,
+                tool.origin,
+                tool.effect,
+            )
+            for tool in self._tools
+        ]
+        fill(self.query_one("#functions", DataTable), ("On", "Function", "From", "May"), rows)
 
     @on(DataTable.RowHighlighted)
     def pointed_at(self, event: DataTable.RowHighlighted) -> None:
@@ -98,7 +96,7 @@ class FunctionScreen(Screen[None]):
             tool = self._tools[event.cursor_row]
             toolset = self.app.opened.runtime.toolset if self.app.opened else None
             notices = toolset.notices if isinstance(toolset, Noticing) else ()
-            self.query_one("#function", Static).update(_described(tool, report(tool.function), tuple(notices)))
+            self.query_one("#news", Static).update(_described(tool, report(tool.function), tuple(notices)))
 
     @on(DataTable.RowSelected)
     def action_switch(self) -> None:
@@ -119,7 +117,7 @@ class FunctionScreen(Screen[None]):
             off -= names
         else:
             off |= names
-        self._fill(at)
+        self._fill()
 
 
 def _server_line(status: ServerStatus) -> str:

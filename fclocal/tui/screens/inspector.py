@@ -6,25 +6,19 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import Screen
 from textual.widgets import Footer, Static, TabbedContent, TabPane
 
 from fclocal.chat.budget import Ledger
 from fclocal.chat.model import Model
 from fclocal.chat.reply import ReplyRequest, grammar, prompt
-from fclocal.errors import FclocalError
 from fclocal.escapes import visible
 from fclocal.events import TokenScore
-
-if TYPE_CHECKING:
-    from fclocal.tui.app import FclocalApp
+from fclocal.tui.screens.side import SideScreen
 
 MAX_SHOWN = 100_000
 BAR = 40
@@ -32,13 +26,8 @@ NAMES = 28
 LEVELS = ((0.9, "green"), (0.5, "yellow"), (0.0, "red"))
 
 
-class InspectorScreen(Screen[None]):
+class InspectorScreen(SideScreen):
     """Shows the last reply; before the first one, what the next message would be answered with."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
-
-    if TYPE_CHECKING:
-        app: FclocalApp
 
     def compose(self) -> ComposeResult:
         with TabbedContent():
@@ -51,7 +40,7 @@ class InspectorScreen(Screen[None]):
         """Work it out beside the screen."""
         self._read()
 
-    @work(exclusive=True)
+    @work(exclusive=True, exit_on_error=False)
     async def _read(self) -> None:
         trace, session = self.app.chat.trace, self.app.chat.session
         if session is None:
@@ -61,17 +50,17 @@ class InspectorScreen(Screen[None]):
             return
         tools = await session.toolset.list()
         request = replace(session.settings.request, messages=messages, functions=tuple(tool.function for tool in tools))
-        try:
-            book = await asyncio.to_thread(prompt, session.model, request)
-            lark = await asyncio.to_thread(_grammar_text, session.model, request)
-        except FclocalError as error:
-            self._put("context", Text(visible(str(error))))
-            return
+        book = await asyncio.to_thread(prompt, session.model, request)
+        lark = await asyncio.to_thread(_grammar_text, session.model, request)
         self._put("context", context_bar(book, session.model.engine.context))
         pieces = (session.model.engine.detokenize((token,)).decode("utf-8", "replace") for token in book.tokens)
         self._put("prompt", prompt_text(book, "|".join(pieces)))
         self._put("tokens", token_text(trace.tokens))
         self._put("grammar", Text(visible(lark[:MAX_SHOWN])))
+
+    def tell(self, text: str) -> None:
+        """In the place of the context."""
+        self._put("context", Text(visible(text)))
 
     def _put(self, name: str, text: Text) -> None:
         self.query_one(f"#shown-{name}", Static).update(text)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import Screen
 from textual.widgets import Button, DataTable, Footer, Input, Select, Static
 
-from fclocal.errors import FclocalError
 from fclocal.escapes import visible
 from fclocal.models.fit import gb
 from fclocal.models.hub import Hub
@@ -21,29 +19,24 @@ from fclocal.models.keep import plan_removal, remove, verify
 from fclocal.models.pull import PullPlan, plan_pull
 from fclocal.models.store import Store
 from fclocal.tui.model_rows import ModelRow, Shelf, fit_of, read_shelf
+from fclocal.tui.screens.side import SideScreen
 from fclocal.tui.widgets.fit_bars import fit_bars
-
-if TYPE_CHECKING:
-    from fclocal.tui.app import FclocalApp
+from fclocal.tui.widgets.table import fill
 
 AUTOMATIC = "the best that fits"
 HINT = "Or type a name, owner/repo:QUANT or the path of a .gguf file, then Enter"
 
 
-class ModelScreen(Screen[None]):
+class ModelScreen(SideScreen):
     """Downloads go on when the screen is left; coming back shows how far they are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back"),
         Binding("l", "press('load')", "Load"),
         Binding("d", "press('download')", "Download"),
         Binding("x", "press('cancel')", "Cancel"),
         Binding("v", "press('verify')", "Verify"),
         Binding("delete", "press('remove')", "Remove"),
     ]
-
-    if TYPE_CHECKING:
-        app: FclocalApp
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +49,7 @@ class ModelScreen(Screen[None]):
         yield DataTable(id="models", cursor_type="row", zebra_stripes=True)
         with VerticalScroll(id="model-detail"):
             yield Static("Looking at this machine ...", id="fit", markup=False)
-            yield Static("", id="model-news", markup=False)
+            yield Static("", id="news", markup=False)
         with Horizontal(classes="buttons"):
             yield Button("Load (l)", id="load", variant="success", compact=True)
             yield Select([(AUTOMATIC, "")], id="quant", allow_blank=False, value="", compact=True)
@@ -69,33 +62,22 @@ class ModelScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read the disk beside the screen."""
-        table = self.query_one("#models", DataTable)
-        table.add_columns("Model", "Quant", "Size", "State")
-        table.focus()
+        self.query_one("#models", DataTable).focus()
         self.set_interval(0.5, self._progress)
         self.refresh_shelf()
 
-    @work(exclusive=True, group="shelf")
+    @work(exclusive=True, group="shelf", exit_on_error=False)
     async def refresh_shelf(self) -> None:
         """Show what is there now."""
-        try:
-            self._shelf = await asyncio.to_thread(read_shelf)
-        except FclocalError as error:
-            self._tell(str(error))
-            return
-        table = self.query_one("#models", DataTable)
-        at = table.cursor_row
-        table.clear()
-        for row in self._shelf.rows:
-            cells = (row.name, row.quant, row.size_text, row.state)
-            table.add_row(*(Text(visible(cell)) for cell in cells), key=row.key)
-        table.move_cursor(row=min(at, len(self._shelf.rows) - 1))
+        self._shelf = await asyncio.to_thread(read_shelf)
+        rows = [(row.name, row.quant, row.size_text, row.state) for row in self._shelf.rows]
+        fill(self.query_one("#models", DataTable), ("Model", "Quant", "Size", "State"), rows)
 
     @on(DataTable.RowHighlighted)
     def pointed_at(self, event: DataTable.RowHighlighted) -> None:
         """Show the memory plan of the model under the cursor."""
         rows = self._shelf.rows if self._shelf else ()
-        self._row = next((row for row in rows if row.key == event.row_key.value), None)
+        self._row = rows[event.cursor_row] if event.cursor_row < len(rows) else None
         self._plan, self._removing = None, ""
         if self._row is not None:
             quants = [file.quant for file in self._row.entry.files if file.quant] if self._row.entry else []
@@ -103,15 +85,11 @@ class ModelScreen(Screen[None]):
             self.query_one("#quant", Select).set_options(choices)
             self._show_fit(self._row)
 
-    @work(exclusive=True, group="fit")
+    @work(exclusive=True, group="fit", exit_on_error=False)
     async def _show_fit(self, row: ModelRow) -> None:
         assert self._shelf is not None
-        self._tell("")
-        try:
-            fit = await asyncio.to_thread(fit_of, row, self._shelf.machine)
-        except FclocalError as error:
-            self._tell(str(error))
-            return
+        self.tell("")
+        fit = await asyncio.to_thread(fit_of, row, self._shelf.machine)
         text = Text(f"{visible(row.entry.title if row.entry else row.name)}\n", style="bold")
         text.append(fit_bars(fit, self._shelf.machine) if fit else Text("Its size is not known."))
         if row.entry:
@@ -133,7 +111,7 @@ class ModelScreen(Screen[None]):
         if self._row is None:
             return
         if self._row.installed is None:
-            self._tell("It is not on this machine yet: press d to download it.")
+            self.tell("It is not on this machine yet: press d to download it.")
             return
         self.app.load(self._row.load_name)
         self.app.pop_screen()
@@ -159,19 +137,15 @@ class ModelScreen(Screen[None]):
         elif name:
             self._ask_hub(name, "")
 
-    @work(exclusive=True, group="hub")
+    @work(exclusive=True, group="hub", exit_on_error=False)
     async def _ask_hub(self, name: str, quant: str) -> None:
-        assert self._shelf is not None
-        self._tell(f"Asking for {name} ...")
+        self.tell(f"Asking for {name} ...")
+        if self._shelf is None:
+            self._shelf = await asyncio.to_thread(read_shelf)
         shelf = self._shelf
-        try:
-            self._plan = await asyncio.to_thread(
-                lambda: plan_pull(name, shelf.catalog, Store(), Hub(), shelf.machine, quant=quant)
-            )
-        except FclocalError as error:
-            self._tell(str(error))
-            return
-        self._tell("\n".join(_plan_lines(self._plan)))
+        plan = await asyncio.to_thread(plan_pull, name, shelf.catalog, Store(), Hub(), shelf.machine, quant=quant)
+        self._plan = plan
+        self.tell("\n".join(_plan_lines(plan)))
         self.query_one("#download", Button).focus()
 
     @on(Button.Pressed, "#cancel")
@@ -185,42 +159,36 @@ class ModelScreen(Screen[None]):
         if self._row is not None and self._row.installed is not None:
             self._verify(self._row)
 
-    @work(exclusive=True, group="verify")
+    @work(exclusive=True, group="verify", exit_on_error=False)
     async def _verify(self, row: ModelRow) -> None:
         assert row.installed is not None
-        self._tell(f"Hashing {row.name} ...")
+        self.tell(f"Hashing {row.name} ...")
         checks = await asyncio.to_thread(verify, row.installed, Store(), report=lambda progress: None)
-        self._tell("\n".join(check.sentence for check in checks))
+        self.tell("\n".join(check.sentence for check in checks))
 
     @on(Button.Pressed, "#remove")
     def start_remove(self) -> None:
         """Say what would go; the second press removes it."""
         row = self._row
         if row is None or row.installed is None or row.built_in:
-            self._tell("Only models that were downloaded or converted can be removed.")
-            return
-        if self._removing != row.key:
-            self._removing = row.key
-            removal = plan_removal(row.installed, Store())
-            whose = " Another tool put it there." if removal.shared else ""
-            self._tell(f"This removes {row.name} and frees {gb(removal.freed)}.{whose} Press again to do it.")
+            self.tell("Only models that were downloaded or converted can be removed.")
             return
         self._remove(row)
 
-    @work(exclusive=True, group="remove")
+    @work(exclusive=True, group="remove", exit_on_error=False)
     async def _remove(self, row: ModelRow) -> None:
         assert row.installed is not None
         store = Store()
-        try:
-            freed = await asyncio.to_thread(remove, plan_removal(row.installed, store), store)
-        except FclocalError as error:
-            self._tell(str(error))
+        removal = await asyncio.to_thread(plan_removal, row.installed, store)
+        if self._removing != row.key:
+            self._removing = row.key
+            whose = " Another tool put it there." if removal.shared else ""
+            self.tell(f"This removes {row.name} and frees {gb(removal.freed)}.{whose} Press again to do it.")
             return
-        self._tell(f"{gb(freed)} freed.")
+        self._removing = ""
+        freed = await asyncio.to_thread(remove, removal, store)
+        self.tell(f"{gb(freed)} freed.")
         self.refresh_shelf()
-
-    def _tell(self, text: str) -> None:
-        self.query_one("#model-news", Static).update(Text(visible(text)))
 
     def _progress(self) -> None:
         running = self.app.downloads.running
@@ -228,7 +196,7 @@ class ModelScreen(Screen[None]):
             lines = (f"{one.plan.name}: {one.done / one.total:.0%} of {gb(one.total)}" for one in running)
             speeds = (f"{gb(one.speed)}/s" for one in running)
             both = zip(lines, speeds, strict=True)
-            self._tell("\n".join(f"Downloading {line}, {speed} (x cancels)" for line, speed in both))
+            self.tell("\n".join(f"Downloading {line}, {speed} (x cancels)" for line, speed in both))
 
 
 def _plan_lines(plan: PullPlan) -> list[str]:

@@ -6,38 +6,29 @@ import asyncio
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from fclocal.chat.receipt import plain, receipt_json
 from fclocal.chat.stored import SessionSummary, StoredSession
-from fclocal.errors import FclocalError
-from fclocal.escapes import visible
 from fclocal.functions import Json
 from fclocal.messages import AssistantMessage, FunctionResult, SystemMessage, UserMessage
+from fclocal.tui.screens.side import SideScreen
+from fclocal.tui.widgets.table import fill
 
-if TYPE_CHECKING:
-    from fclocal.tui.app import FclocalApp
 
-
-class SessionScreen(Screen[None]):
+class SessionScreen(SideScreen):
     """Enter goes on with the conversation under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back"),
         Binding("r", "rename", "Rename"),
         Binding("e", "export", "Export"),
         Binding("delete", "remove", "Delete"),
     ]
-
-    if TYPE_CHECKING:
-        app: FclocalApp
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,39 +39,37 @@ class SessionScreen(Screen[None]):
         yield Input(placeholder="Search in every message", id="search", compact=True)
         yield DataTable(id="sessions", cursor_type="row", zebra_stripes=True)
         yield Input(placeholder="New title, then Enter", id="title", compact=True)
-        yield Static("", id="session-news", markup=False)
+        yield Static("", id="news", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
         """List them."""
-        table = self.query_one("#sessions", DataTable)
-        table.add_columns("Title", "Changed", "Messages", "Calls", "Found")
-        table.focus()
+        self.query_one("#sessions", DataTable).focus()
         self.query_one("#title", Input).display = False
         self._read("")
 
-    @work(exclusive=True, group="sessions")
+    @work(exclusive=True, group="sessions", exit_on_error=False)
     async def _read(self, words: str) -> None:
-        try:
-            if words.strip():
-                found = await asyncio.to_thread(self.app.store.search, words, limit=100)
-                excerpts = {one.session.id: one.excerpt for one in reversed(found)}
-                self._rows = list({one.session.id: one.session for one in found}.values())
-            else:
-                excerpts = {}
-                self._rows = list(await asyncio.to_thread(self.app.store.list, limit=500))
-        except FclocalError as error:
-            self._tell(str(error))
-            return
-        table = self.query_one("#sessions", DataTable)
-        table.clear()
-        for row in self._rows:
-            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.updated))
-            found_text = " ".join(excerpts.get(row.id, "").split())
-            cells = (row.title or row.id, when, str(row.messages), str(row.calls), found_text)
-            table.add_row(*(Text(visible(cell), no_wrap=True) for cell in cells))
+        excerpts = {}
+        if words.strip():
+            found = await asyncio.to_thread(self.app.store.search, words, limit=100)
+            excerpts = {one.session.id: one.excerpt for one in reversed(found)}
+            self._rows = list({one.session.id: one.session for one in found}.values())
+        else:
+            self._rows = list(await asyncio.to_thread(self.app.store.list, limit=500))
+        rows = [
+            (
+                row.title or row.id,
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(row.updated)),
+                str(row.messages),
+                str(row.calls),
+                " ".join(excerpts.get(row.id, "").split()),
+            )
+            for row in self._rows
+        ]
+        fill(self.query_one("#sessions", DataTable), ("Title", "Changed", "Messages", "Calls", "Found"), rows)
         if not self._rows:
-            self._tell("No conversation is stored." if not words.strip() else "Nothing was found.")
+            self.tell("No conversation is stored." if not words.strip() else "Nothing was found.")
 
     @on(Input.Changed, "#search")
     def search(self, event: Input.Changed) -> None:
@@ -88,7 +77,7 @@ class SessionScreen(Screen[None]):
         self._read(event.value)
 
     @on(DataTable.RowSelected)
-    @work(exclusive=True, group="session")
+    @work(exclusive=True, group="session", exit_on_error=False)
     async def resume(self) -> None:
         """Go on with it."""
         stored = await self._load()
@@ -104,21 +93,18 @@ class SessionScreen(Screen[None]):
             field.focus()
 
     @on(Input.Submitted, "#title")
-    @work(exclusive=True, group="session")
+    @work(exclusive=True, group="session", exit_on_error=False)
     async def renamed(self, event: Input.Submitted) -> None:
         """Take the title."""
         pointed = self._pointed
         event.input.display = False
         if pointed is None:
             return
-        try:
-            await asyncio.to_thread(self.app.store.rename, pointed.id, event.value)
-        except FclocalError as error:
-            self._tell(str(error))
+        await asyncio.to_thread(self.app.store.rename, pointed.id, event.value)
         self._read(self.query_one("#search", Input).value)
         self.query_one("#sessions").focus()
 
-    @work(exclusive=True, group="session")
+    @work(exclusive=True, group="session", exit_on_error=False)
     async def action_export(self) -> None:
         """Write it to a JSON file in the current folder."""
         stored = await self._load()
@@ -129,11 +115,11 @@ class SessionScreen(Screen[None]):
             text = json.dumps(exported(stored), indent=2, ensure_ascii=False)
             await asyncio.to_thread(file.write_text, text, "utf-8", "replace")
         except OSError as error:
-            self._tell(f"{file} cannot be written: {error.strerror or error}.")
+            self.tell(f"{file} cannot be written: {error.strerror or error}.")
             return
-        self._tell(f"Written to {file}.")
+        self.tell(f"Written to {file}.")
 
-    @work(exclusive=True, group="session")
+    @work(exclusive=True, group="session", exit_on_error=False)
     async def action_remove(self) -> None:
         """The second press deletes it."""
         pointed = self._pointed
@@ -141,13 +127,10 @@ class SessionScreen(Screen[None]):
             return
         if self._removing != pointed.id:
             self._removing = pointed.id
-            self._tell(f'Press again to delete "{pointed.title}" and everything in it.')
+            self.tell(f'Press again to delete "{pointed.title}" and everything in it.')
             return
-        try:
-            await asyncio.to_thread(self.app.store.remove, pointed.id)
-            self._tell("Deleted.")
-        except FclocalError as error:
-            self._tell(str(error))
+        await asyncio.to_thread(self.app.store.remove, pointed.id)
+        self.tell("Deleted.")
         self._read(self.query_one("#search", Input).value)
 
     @property
@@ -157,16 +140,7 @@ class SessionScreen(Screen[None]):
 
     async def _load(self) -> StoredSession | None:
         pointed = self._pointed
-        if pointed is None:
-            return None
-        try:
-            return await asyncio.to_thread(self.app.store.load, pointed.id)
-        except FclocalError as error:
-            self._tell(str(error))
-            return None
-
-    def _tell(self, text: str) -> None:
-        self.query_one("#session-news", Static).update(Text(visible(text)))
+        return await asyncio.to_thread(self.app.store.load, pointed.id) if pointed else None
 
 
 def exported(stored: StoredSession) -> Json:

@@ -12,8 +12,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from fclocal.errors import FclocalError
 from fclocal.escapes import visible
+from fclocal.tui.saying import sentence
 
 if TYPE_CHECKING:
     from fclocal.tui.app import FclocalApp
@@ -51,9 +51,10 @@ class WelcomeScreen(ModalScreen[None]):
     async def _find_best(self) -> None:
         try:
             best = await asyncio.to_thread(_best_sentence)
-        except (FclocalError, OSError) as error:
-            best = str(error)
-        self.query_one("#best", Static).update(f"\n{visible(best)}\n")
+        except Exception as error:
+            best = sentence(error)
+        if self.is_attached:
+            self.query_one("#best", Static).update(f"\n{visible(best)}\n")
 
     @on(Button.Pressed, "#begin")
     def action_begin(self) -> None:
