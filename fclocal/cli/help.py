@@ -12,15 +12,22 @@ HELP_WORDS = ("--help", "-h")
 # Typer's own: set while a shell asks for the words that may come next.
 COMPLETING = "_FCLOCAL_COMPLETE"
 SEPARATOR = "\f"
+# Textual's own: names what shows its screen where that is not this terminal, as under `textual serve`.
+SHOWN_ELSEWHERE = "TEXTUAL_DRIVER"
 
 
 def shipped_help(arguments: list[str]) -> str | None:
     """The page for `fclocal --help` or `fclocal COMMAND [SUBCOMMAND] --help`; None for anything else."""
     if COMPLETING in os.environ or (arguments and arguments[-1] not in HELP_WORDS):
         return None
-    if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
+    if not arguments and has_screen():
         return None
     return _pages().get(" ".join(arguments[:-1]))
+
+
+def has_screen() -> bool:
+    """Whether the terminal app can be shown and typed into."""
+    return SHOWN_ELSEWHERE in os.environ or all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def _pages() -> dict[str, str]:

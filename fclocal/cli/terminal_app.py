@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fclocal.cli.help import has_screen
 from fclocal.errors import OutOfMemory, UsageError
 from fclocal.tui.app import FclocalApp
 from fclocal.tui.opening import Ask, Opened
@@ -24,12 +25,18 @@ AFTER_PAINT = ("fclocal.cli.words", "fclocal.tui.telling", "fclocal.tui.widgets.
 
 def open_app(typed: Mapping[str, Any]) -> int:
     """Run the app with the shared options as typed until the user leaves it. Raises UsageError without a terminal."""
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    if not has_screen():
         raise UsageError("The terminal app needs a terminal.", 'Without one: fclocal chat "What is 2 + 2?"')
 
     sys.setswitchinterval(SWITCH_SECONDS)
-    app = make_app(typed)
+    return run_app(make_app(typed))
+
+
+def run_app(app: FclocalApp) -> int:
+    """Run `app` to its end, and give the exit code. Raises what ended it before the user did."""
     app.run()
+    if app.fault is not None:
+        raise app.fault
     return app.return_code or 0
 
 

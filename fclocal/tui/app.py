@@ -61,6 +61,7 @@ class FclocalApp(App[None]):
         self._wanted: str | None = None
         self._leaving = False
         self._code = 0
+        self.fault: Exception | None = None
         self._store: Sessions | None = None
         self.opened: Opened | None = None
         self.switched_off: set[str] = set()
@@ -96,6 +97,14 @@ class FclocalApp(App[None]):
         if self.opened is None:
             self.exit(return_code=self._code)
         self._change.set()
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.fault = self.fault or error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Textual prints a traceback here; `fault` is told by whoever runs the app, when the terminal is given back."""
+        self._close_messages_no_wait()
 
     def _leave_on_signals(self) -> None:
         """A terminal that is closed, and a polite kill, give the terminal back as it was."""

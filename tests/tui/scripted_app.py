@@ -1,6 +1,6 @@
 """The app with a scripted model as a process of its own: `python -m tests.tui.scripted_app FILE.json`.
 
-The file has `texts` (what the model says, reply by reply), and may have `result`, `description` and `notices`.
+The file has `texts` (what the model says, reply by reply), and may have `result`, `description`, `notices` and `crash`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
+
 from fclocal.chat.reply import ReplyRequest
 from fclocal.chat.session import Session
 from fclocal.chat.turn import TurnSettings
+from fclocal.cli.rim import leave
+from fclocal.cli.terminal_app import run_app
 from fclocal.config import Config
 from fclocal.functions import Function
 from fclocal.messages import FunctionCall, FunctionResult
@@ -24,6 +28,7 @@ from fclocal.tools.policy import Policy
 from fclocal.tools.toolset import Tool
 from fclocal.tui.app import FclocalApp
 from fclocal.tui.opening import Ask, Opened
+from fclocal.tui.widgets.prompt import Prompt
 from tests.scripted import scripted_model
 
 SCHEMA = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
@@ -59,8 +64,16 @@ def main() -> None:
         yield Opened(runtime, start, "CPU")
 
     app = FclocalApp(opening)
-    app.run()
-    sys.exit(app.return_code)
+    if crash := said.get("crash"):
+        where = {"app": FclocalApp, "prompt": Prompt}[crash]
+        where._on_key = broken  # type: ignore[attr-defined, union-attr]
+    leave(lambda: run_app(app))
+
+
+def broken(self: object, event: Key) -> None:
+    """A fault of the program, at the first key F9."""
+    if event.key == "f9":
+        raise KeyError("odd")
 
 
 if __name__ == "__main__":

@@ -108,6 +108,20 @@ def test_a_signal_gives_the_terminal_back(start: Start, number: int) -> None:
         assert app.modes == before
 
 
+@pytest.mark.parametrize("where", ["app", "prompt"])
+def test_a_crash_gives_the_terminal_back_and_says_one_sentence(start: Start, where: str) -> None:
+    with start("Hello.", crash=where) as app:
+        before = app.modes
+        app.wait_for("CPU")
+        app.write("\x1b[20~")
+        assert app.left() == 1
+        assert app.modes == before
+        _, _, after = app.output.partition(b"\x1b[?1049l")
+    said = re.sub(r"\x1b[\[>=][0-9;?<]*[a-zA-Z]?", "", after.decode()).split("\r\n")
+    assert [line for line in said if "Unexpected: KeyError: 'odd'. Details are in" in line]
+    assert "Traceback" not in after.decode()
+
+
 def test_it_ends_with_its_terminal_in_the_middle_of_a_reply(start: Start) -> None:
     with start("Hello. " * 2_000) as app:
         app.wait_for("CPU")
