@@ -149,6 +149,18 @@ async def test_ctrl_q_leaves_with_exit_code_0(make_app: MakeApp) -> None:
     assert app.return_code == 0
 
 
+async def test_what_was_being_typed_comes_back_after_the_history(make_app: MakeApp) -> None:
+    app = make_app("Yes.")
+    async with app.run_test(size=SIZE) as pilot:
+        await say(pilot, "First")
+        await shows(pilot, "Yes.")
+        await pilot.press(*"half", "up")
+        prompt = app.screen.query_one("#prompt", TextArea)
+        assert prompt.text == "First"
+        await pilot.press("down")
+        assert prompt.text == "half"
+
+
 async def test_ctrl_j_begins_a_line_and_up_recalls(make_app: MakeApp) -> None:
     app = make_app("Fine.")
     async with app.run_test(size=SIZE) as pilot:

@@ -35,3 +35,12 @@ async def test_a_named_model_skips_it(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await shows(pilot, "ready")
         assert "Welcome" not in screen_text(app)
+
+
+async def test_whoever_types_has_begun(make_app: MakeApp) -> None:
+    app = make_app("Hello.", model_given=False)
+    async with app.run_test(size=SIZE) as pilot:
+        await shows(pilot, "Welcome to fclocal")
+        await pilot.press(*"Hi you", "enter")
+        await shows(pilot, "Hello.")
+        assert "Hi you" in screen_text(app)

@@ -50,7 +50,7 @@ class ChatScreen(Screen[None]):
         yield self.transcript
         yield Prompt()
         yield self.status
-        yield Footer(show_command_palette=False)
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         self.query_one(Prompt).focus()
@@ -92,6 +92,10 @@ class ChatScreen(Screen[None]):
         self.action_stop()
         if self._turn is not None:
             await asyncio.wait([self._turn])
+
+    def type(self, text: str) -> None:
+        """Put `text` where the user types."""
+        self.query_one(Prompt).insert(text)
 
     # What the user does
 

@@ -43,7 +43,7 @@ class FunctionScreen(SideScreen):
         yield DataTable(id="functions", cursor_type="row", zebra_stripes=True)
         with VerticalScroll(classes="detail"):
             yield Static("No function is offered.", id="news", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """List them."""

@@ -34,7 +34,7 @@ class InspectorScreen(SideScreen):
             for name in ("Context", "Prompt", "Tokens", "Grammar"):
                 with TabPane(name, id=f"tab-{name.lower()}"), VerticalScroll():
                     yield Static("Nothing was said yet.", id=f"shown-{name.lower()}", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Work it out beside the screen."""
@@ -63,7 +63,8 @@ class InspectorScreen(SideScreen):
         self._put("context", Text(visible(text)))
 
     def _put(self, name: str, text: Text) -> None:
-        self.query_one(f"#shown-{name}", Static).update(text)
+        for shown in self.query(f"#shown-{name}").results(Static):
+            shown.update(text)
 
 
 def context_bar(book: Ledger, context: int) -> Text:

@@ -58,7 +58,7 @@ class ModelScreen(SideScreen):
             yield Button("Verify (v)", id="verify", compact=True)
             yield Button("Remove (del)", id="remove", variant="error", compact=True)
         yield Input(placeholder=HINT, id="model-name", compact=True)
-        yield Footer()
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Read the disk beside the screen."""

@@ -40,7 +40,7 @@ class SessionScreen(SideScreen):
         yield DataTable(id="sessions", cursor_type="row", zebra_stripes=True)
         yield Input(placeholder="New title, then Enter", id="title", compact=True)
         yield Static("", id="news", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """List them."""

@@ -29,10 +29,11 @@ class SideScreen(Screen[None]):
         app: FclocalApp
 
     def tell(self, text: str) -> None:
-        """Say what was done, or why not."""
-        self.query_one("#news", Static).update(Text(visible(text)))
+        """Say what was done, or why not; a screen that is being taken apart says nothing."""
+        for news in self.query("#news").results(Static):
+            news.update(Text(visible(text)))
 
     @on(Worker.StateChanged)
     def _worker_changed(self, event: Worker.StateChanged) -> None:
-        if event.state is WorkerState.ERROR and self.is_attached:
+        if event.state is WorkerState.ERROR:
             self.tell(sentence(event.worker.error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -53,8 +53,20 @@ class WelcomeScreen(ModalScreen[None]):
             best = await asyncio.to_thread(_best_sentence)
         except Exception as error:
             best = sentence(error)
-        if self.is_attached:
-            self.query_one("#best", Static).update(f"\n{visible(best)}\n")
+        for line in self.query("#best").results(Static):  # none, when the screen was left meanwhile
+            line.update(f"\n{visible(best)}\n")
+
+    def on_key(self, event: events.Key) -> None:
+        """Whoever types has begun."""
+        if event.character is not None and event.is_printable:
+            event.stop()
+            self.dismiss()
+            self.app.chat.type(event.character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """The same for a paste."""
+        self.dismiss()
+        self.app.chat.type(event.text)
 
     @on(Button.Pressed, "#begin")
     def action_begin(self) -> None:

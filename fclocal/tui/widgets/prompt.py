@@ -32,6 +32,7 @@ class Prompt(TextArea):
         self.border_title = "Message"
         self._sent: list[str] = []
         self._recalled = 0
+        self._draft = ""
 
     async def _on_key(self, event: events.Key) -> None:
         match event.key:
@@ -69,7 +70,9 @@ class Prompt(TextArea):
         self.post_message(self.Sent(text))
 
     def _recall(self, step: int) -> None:
-        """`_recalled` counts back from the end: 0 is the empty line, -1 the last message."""
+        """`_recalled` counts back from the end: 0 is what was being typed, -1 the last message."""
+        if self._recalled == 0:
+            self._draft = self.text
         self._recalled = max(-len(self._sent), min(0, self._recalled + step))
-        self.text = self._sent[self._recalled] if self._recalled else ""
+        self.text = self._sent[self._recalled] if self._recalled else self._draft
         self.move_cursor(self.document.end)
