@@ -5,11 +5,12 @@ Knows JSON, not prompts, grammars or how a function runs.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from fclocal.errors import UsageError
 
@@ -18,7 +19,7 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 JsonObject: TypeAlias = "Mapping[str, Json]"
 
 MAX_NAME = 128
-MAX_DEPTH = 200
+MAX_DIGITS = 4300
 _NAME = re.compile(r"[^\x00-\x20\x7f\"\\]+")
 _TYPE_WORDS = {"str": "string", "text": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _TYPE_WORDS |= {"list": "array", "dict": "object"}
@@ -151,6 +152,16 @@ def to_openai(function: Function) -> JsonObject:
     return {"type": "function", "function": body}
 
 
+def distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """The object of these pairs, for decoders. Raises ValueError when a key occurs twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None
+        raise ValueError(f"the key {key[:80]!r} occurs twice")
+    return found
+
+
 def _argument_schema(argument: JsonObject) -> tuple[JsonObject, bool]:
     """JSON Schema of one argument in the seed's form, and whether it is required."""
     flag = argument.get("required")
@@ -178,7 +189,7 @@ def _listable(function: Function) -> Iterable[tuple[str, Json]]:
 
 def _values(text: str, origin: str) -> list[Json]:
     """Every JSON value in `text`; the seed's own list writes several objects one after the other."""
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=distinct, parse_int=_whole)
     text = text.removeprefix("\ufeff")
     values: list[Json] = []
     at = 0
@@ -193,8 +204,10 @@ def _values(text: str, origin: str) -> list[Json]:
                 f"{origin} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
                 "It must hold function metadata or OpenAI tools.",
             ) from None
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{origin} is not JSON that can be used: {error}.") from None
+        except ValueError as error:
+            raise UsageError(f"{origin} is not JSON that can be used: {error}.", "Repair it there.") from None
+        except RecursionError:
+            raise UsageError(f"{origin} is not JSON that can be used: it is nested too deeply.") from None
         values.append(value)
     return values
 
@@ -203,17 +216,27 @@ def _refuse_constant(word: str) -> Json:
     raise ValueError(f"{word} is not a JSON number")
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits, and at most {MAX_DIGITS} can be used")
+    return int(digits)
+
+
 def _entries(values: Sequence[Json], origin: str) -> Iterable[Json]:
     for value in values:
         if isinstance(value, Mapping):
-            listed = value.get("tools", value.get("functions"))
-            if isinstance(listed, Sequence) and not isinstance(listed, str):
-                yield from listed
+            lists = [value[key] for key in ("tools", "functions") if _is_list(value.get(key, ""))]
+            if lists:
+                yield from itertools.chain(*lists)
                 continue
-        if isinstance(value, Sequence) and not isinstance(value, str):
+        if _is_list(value):
             yield from value
             continue
         yield value
+
+
+def _is_list(value: Json) -> TypeGuard[Sequence[Json]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _name(value: Json, origin: str) -> str:

@@ -53,6 +53,11 @@ def test_one_function_in_every_wrapping(text: str) -> None:
     assert function.metadata == SEARCH
 
 
+def test_tools_and_functions_in_one_object_are_read_both() -> None:
+    text = json.dumps({"functions": [{"name": "f"}], "tools": [{"type": "function", "function": {"name": "g"}}]})
+    assert {function.name for function in parse_functions(text, origin="f")} == {"f", "g"}
+
+
 def test_an_argument_is_required_unless_it_has_a_default_or_says_otherwise() -> None:
     arguments = [
         {"name": "a", "type": "string"},
@@ -120,7 +125,10 @@ def test_the_seeds_form_keeps_every_schema(properties: dict[str, object], closed
         ('{"type": "web_search", "name": "f"}', "tools of type 'web_search'"),
         ('{"function": "f", "description": 3}', "must be a string, not a number"),
         ('{"function": "f", "arguments": [{"name": "a", "default": NaN}]}', "NaN is not a JSON number"),
-        ("[" * 5000, "is not JSON"),
+        ("[" * 50_000, "nested too deeply"),
+        ('{"name": "f", "name": "g"}', "the key 'name' occurs twice"),
+        ('{"name": "f", "parameters": {"properties": {"x": {}, "y": {}, "x": {}}}}', "the key 'x' occurs twice"),
+        ('{"name": "f", "parameters": {"minimum": ' + "9" * 5000 + "}}", "5000 digits"),
     ],
 )
 def test_bad_files_are_one_sentence(text: str, words: str) -> None:

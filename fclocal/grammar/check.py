@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jsonschema.exceptions import ValidationError
 from referencing.exceptions import Unresolvable
 
-from fclocal.functions import Json, JsonObject
+from fclocal.functions import Json, JsonObject, distinct
 from fclocal.grammar.drafts import EndlessReference, TooManySteps, bounded_validator, start_counting
 from fclocal.grammar.pointers import first_segment, pointer
 
@@ -62,7 +62,7 @@ def parse_arguments(text: str) -> JsonObject | Problem:
 def parse_value(text: str) -> Json | Problem:
     """The JSON value that `text` is, or why it is none: no duplicate keys, only finite numbers, bounded depth."""
     try:
-        value: Json = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse, parse_float=_finite)
+        value: Json = json.loads(text, object_pairs_hook=distinct, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         return Problem("", "", f"The value is nested more than {MAX_DEPTH} levels deep.")
     except ValueError as error:
@@ -88,15 +88,6 @@ def _children(value: Json) -> Iterable[Json]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return value
     return ()
-
-
-def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None
-        raise ValueError(f"the key {key[:80]!r} occurs twice")
-    return found
 
 
 def _finite(digits: str) -> float:

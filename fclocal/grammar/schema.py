@@ -23,7 +23,7 @@ from fclocal.grammar.plans import Notes
 from fclocal.grammar.probe import refusal, refused_leaf
 from fclocal.grammar.rules import Rules
 from fclocal.grammar.shapes import Shape
-from fclocal.grammar.source import BrokenSchema, Conjunction, Place, Source
+from fclocal.grammar.source import NEVER, BrokenSchema, Conjunction, Place, Source
 
 __all__ = ["BrokenSchema", "CompiledSchema", "SchemaReport", "compile_schema", "compile_value", "report"]
 
@@ -245,7 +245,7 @@ def _enforcing(expansion: Expansion, left: Mapping[str, str]) -> tuple[str, ...]
     """Pointers of the asserting keywords that were read, less what is left out and what stands inside that."""
     found: dict[str, None] = {}
     for place in expansion.read:
-        if place.made or any(_within(place.pointer, out) for out in left):
+        if place.made or place.schema is NEVER or any(_within(place.pointer, out) for out in left):
             continue
         found |= {place.at(keyword): None for keyword in place.schema if keyword in ASSERTIONS}
     in_part = {out.rpartition("/")[0] for out, keyword in left.items() if keyword in _KEYED}

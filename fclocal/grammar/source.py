@@ -76,7 +76,7 @@ class Source:
         value: Json = parent.schema
         for part in path:
             value = value[int(part)] if isinstance(value, Sequence) and not isinstance(value, str) else value[part]  # type: ignore[index]  # the walk has seen that it is there
-        return self._place(value, parent.at(*path), parent.resolver)
+        return self._place(value, parent.at(*path), parent.resolver, made=parent.made)
 
     def made(self, parent: Place, key: str, make: Callable[[], JsonObject], *path: str) -> Place:
         """The place of a schema that rewriting makes out of `parent`, the same one for the same key."""

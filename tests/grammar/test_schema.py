@@ -173,3 +173,34 @@ def test_a_report_names_every_keyword_once() -> None:
         "/properties/tags/items/type",
         "/properties/topic/type",
     }
+
+
+def _at(schema: Json, pointer: str) -> Json:
+    found = schema
+    for part in pointer.split("/")[1:]:
+        assert isinstance(found, dict | list)
+        found = found[int(part)] if isinstance(found, list) else found[part.replace("~1", "/").replace("~0", "~")]
+    return found
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "additionalProperties": False, "properties": {"a": False, "b": {"items": False}}},
+        {"type": "object", "properties": {}},
+        {
+            "type": "object",
+            "properties": {"k": {"enum": ["a", "b"]}},
+            "required": ["k"],
+            "if": {"properties": {"k": {"const": "a"}}},
+            "then": {"required": ["a"]},
+        },
+        {"type": "object", "properties": {"a": {"$ref": "#x"}}, "$defs": {"n": {"$anchor": "x", "not": {"const": 3}}}},
+    ],
+)
+def test_a_report_points_only_at_what_the_schema_says(schema: Json) -> None:
+    found = report(from_openai({"name": "f", "parameters": schema}, origin="test"))
+    pointers = (*found.enforced, *found.checked, *found.refused)
+    assert found.status == "ok" and pointers
+    for pointer in pointers:
+        _at(schema, pointer)
