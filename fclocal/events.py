@@ -32,8 +32,9 @@ class Origin:
 class Receipt:
     """What was enforced for one call, by what, on which model.
 
-    `unenforced` maps a JSON pointer into the parameters to the keyword that only the final check could enforce;
-    `caps` maps a JSON pointer to the limit that was put on an unbounded value. `logprobs` are natural logarithms.
+    `unenforced` maps a JSON pointer into the parameters to the keyword that only the final check could enforce,
+    `unchecked` to one that nobody could, `caps` to the limit that was put on an unbounded value. `logprobs` are natural
+    logarithms.
     """
 
     grammar: Enforcement
@@ -52,6 +53,7 @@ class Receipt:
     retries: int = 0
     ms: float = 0.0
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    unchecked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,4 +206,5 @@ class Assembly:
             retries=call.retries,
             ms=(time.perf_counter() - call.began) * 1000,
             origins=ground(finished, offered.function, self._messages, probabilities=sure),
+            unchecked=schema.unchecked,
         )

@@ -22,6 +22,7 @@ def receipt_json(receipt: Receipt) -> JsonObject:
         "grammar": receipt.grammar,
         "valid": receipt.valid,
         "unenforced": plain(receipt.unenforced),
+        "unchecked": plain(receipt.unchecked),
         "caps": plain(receipt.caps),
         "model": receipt.model,
         "sha256": receipt.sha256,
@@ -38,7 +39,7 @@ def receipt_json(receipt: Receipt) -> JsonObject:
 
 def receipt_lines(receipt: Receipt) -> tuple[str, ...]:
     """A receipt as short lines: what was enforced, then one line an argument."""
-    left = f", checked afterwards: {', '.join(sorted(set(receipt.unenforced.values())))}" if receipt.unenforced else ""
+    left = _keywords("checked afterwards", receipt.unenforced) + _keywords("CHECKED BY NOBODY", receipt.unchecked)
     again = f", {receipt.retries} retries" if receipt.retries else ""
     sure = "" if receipt.name_logprob is None else f", name p {math.exp(receipt.name_logprob):.2f}"
     first = (
@@ -48,6 +49,10 @@ def receipt_lines(receipt: Receipt) -> tuple[str, ...]:
     model = f"{receipt.model} {receipt.quant}, sha256 {receipt.sha256[:12]}, {receipt.dialect}, seed {receipt.seed}"
     origins = (f"{name}: {origin_words(origin)}" for name, origin in receipt.origins.items())
     return (first, model, *origins)
+
+
+def _keywords(fate: str, found: Mapping[str, str]) -> str:
+    return f", {fate}: {', '.join(sorted(set(found.values())))}" if found else ""
 
 
 def origin_words(origin: Origin) -> str:

@@ -16,7 +16,7 @@ from fclocal.chat.model import Model
 from fclocal.chat.offer import Offer, make_offer
 from fclocal.engine.request import Decoded, Prefilled, Request, Sampling, Stopped, Token
 from fclocal.errors import BadCall
-from fclocal.events import FinishReason, PromptRead, ReplyEvent, ReplyFinished, TokenScore, TokensScored
+from fclocal.events import CallReady, FinishReason, PromptRead, ReplyEvent, ReplyFinished, TokenScore, TokensScored
 from fclocal.functions import Function, JsonObject
 from fclocal.grammar.calls import THINK_CLOSE, THINK_OPEN, Choice, TurnGrammar, json_grammar, narrow, turn_grammar
 from fclocal.messages import Message
@@ -80,6 +80,8 @@ async def reply(model: Model, request: ReplyRequest) -> AsyncGenerator[ReplyEven
                     if request.scores:
                         yield TokensScored(start, tuple(_score(token, model) for token in tokens))
                     for event in assembly.add(tokens):
+                        if isinstance(event, CallReady):
+                            tries.count = 0
                         yield event
                 case Stopped(reason=reason, timings=timings):
                     for event in assembly.finish():
@@ -96,7 +98,7 @@ async def reply(model: Model, request: ReplyRequest) -> AsyncGenerator[ReplyEven
 
 
 class _Tries:
-    """How often a call was tried again, and with which grammar."""
+    """How often the call under way was tried again, and with which grammar."""
 
     def __init__(self, model: Model, offer: Offer) -> None:
         self.count = 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from fclocal.chat.model import Model
+from fclocal.chat.receipt import receipt_json, receipt_lines
 from fclocal.chat.reply import ReplyRequest, reply
 from fclocal.errors import BadCall, ContextFull, UsageError
 from fclocal.events import (
@@ -18,7 +19,7 @@ from fclocal.events import (
     ReplyFinished,
     TextDelta,
 )
-from fclocal.functions import Function, from_openai
+from fclocal.functions import Function, Json, from_openai
 from fclocal.grammar.calls import NamedChoice
 from fclocal.messages import UserMessage
 from tests.scripted import scripted_model
@@ -71,6 +72,29 @@ async def test_an_invalid_value_is_taken_back_to_its_beginning_and_tried_again()
     assert model.engine.rewinds == [len('{"function": "book", "arguments": {"day": ')]  # type: ignore[attr-defined]
     started = next(event for event in events if isinstance(event, CallStarted))
     assert started.id == ready.call.id
+
+
+async def test_every_call_of_a_reply_has_its_own_retries() -> None:
+    first = [call("2023-02-29"), '"2023-02-29", "people": 2}}']
+    second = ['"2023-02-28", "people": 2}}\n' + call("2023-02-30"), '"2023-02-30", "people": 2}}']
+    events = await events_of(scripted_model(*first, *second, '"2023-03-01", "people": 2}}'))
+    ready = [event for event in events if isinstance(event, CallReady)]
+    assert [(event.call.arguments["day"], event.receipt.retries) for event in ready] == [
+        ("2023-02-28", 2),
+        ("2023-03-01", 2),
+    ]
+
+
+async def test_the_receipt_names_what_nobody_could_check() -> None:
+    at: Json = {"type": "string", "pattern": r"^(a|b)\1$"}
+    stop = function("stop", at=at, paint={"type": "string", "format": "color"})
+    said = '{"function": "stop", "arguments": {"at": "x", "paint": "y"}}'
+    events = await events_of(scripted_model(said), ReplyRequest(ASK.messages, (stop,)))
+    receipt = next(event for event in events if isinstance(event, CallReady)).receipt
+    assert receipt.grammar == "partial" and receipt.unenforced == {}
+    assert receipt.unchecked == {"/properties/at/pattern": "pattern", "/properties/paint/format": "format"}
+    assert receipt_json(receipt)["unchecked"] == receipt.unchecked
+    assert "CHECKED BY NOBODY: format, pattern" in receipt_lines(receipt)[0]
 
 
 async def test_a_call_that_stays_invalid_is_no_call() -> None:

@@ -21,6 +21,7 @@ RECEIPT = Receipt(
     grammar="full",
     valid=True,
     unenforced={"/a": "pattern"},
+    unchecked={"/c": "format"},
     caps={"/b": 7},
     model="m",
     sha256="0" * 64,
