@@ -63,6 +63,7 @@ release-check: .venv-release/installed ## Everything that a release must pass
 
 # The app has an environment of its own, with a llama.cpp that runs on other machines too; LLAMA_WORK keeps its objects.
 LLAMA_WORK ?= build/llama
+WHEEL = dist/fclocal-$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' fclocal/__init__.py)-py3-none-any.whl
 
 .venv-app/ready: packaging/app/build_llama.py
 	$(PYTHON) -m venv .venv-app
@@ -70,9 +71,9 @@ LLAMA_WORK ?= build/llama
 	.venv-app/bin/python packaging/app/build_llama.py --work $(LLAMA_WORK)
 	touch $@
 
-app: .venv-app/ready ## The one-folder app as a tarball in dist/
-	.venv-app/bin/python -m pip install --quiet .
-	.venv-app/bin/python -m pip install --quiet --no-deps --force-reinstall .
+app: .venv-app/ready dist ## The one-folder app of the wheel, as a tarball in dist/
+	.venv-app/bin/python -m pip install --quiet $(WHEEL)
+	.venv-app/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEEL)
 	.venv-app/bin/pyinstaller --noconfirm --log-level WARN --distpath build/app --workpath build/pyinstaller packaging/app/fclocal.spec
 	.venv-app/bin/python packaging/app/pack.py
 

@@ -33,6 +33,10 @@ LEFT_OUT = (
     "transformers",
 )
 
+# Each library of llama.cpp lies under two names, and under these nothing loads it: llama-cpp-python opens libllama.so by
+# its path, the others ask for libggml-base.so.0.
+UNUSED_NAMES = ("libllama.so.[0-9]", "libggml-base.so")
+
 
 def data_files(package: Path) -> list[tuple[str, str]]:
     """Each file of the fclocal package that is not imported, with its folder in the app."""
@@ -45,12 +49,13 @@ def _is_data(path: Path) -> bool:
 
 
 def llama_libraries() -> list[tuple[str, str]]:
-    """Every library of llama.cpp: the CPU variants are loaded by path, so nothing links to them."""
+    """Every library of llama.cpp, once: the CPU variants are loaded by path, so nothing links to them."""
     found = importlib.util.find_spec("llama_cpp")
     if found is None or found.origin is None:
         raise SystemExit("llama_cpp is not installed: run build_llama.py first.")
-    folder = Path(found.origin).parent / "lib"
-    return [(str(path), "llama_cpp/lib") for path in sorted(folder.iterdir()) if path.name != "LICENSE"]
+    files = sorted((Path(found.origin).parent / "lib").iterdir())
+    unused = ("LICENSE", *UNUSED_NAMES)
+    return [(str(path), "llama_cpp/lib") for path in files if not any(path.match(name) for name in unused)]
 
 
 def standard_library() -> list[str]:
