@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias
 
 from fclocal.errors import UsageError
 
@@ -224,19 +224,9 @@ def _whole(digits: str) -> int:
 
 def _entries(values: Sequence[Json], origin: str) -> Iterable[Json]:
     for value in values:
-        if isinstance(value, Mapping):
-            lists = [value[key] for key in ("tools", "functions") if _is_list(value.get(key, ""))]
-            if lists:
-                yield from itertools.chain(*lists)
-                continue
-        if _is_list(value):
-            yield from value
-            continue
-        yield value
-
-
-def _is_list(value: Json) -> TypeGuard[Sequence[Json]]:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+        within = [value.get("tools"), value.get("functions")] if isinstance(value, Mapping) else [value]
+        lists = [listed for listed in within if isinstance(listed, Sequence) and not isinstance(listed, str)]
+        yield from itertools.chain(*lists) if lists else (value,)
 
 
 def _name(value: Json, origin: str) -> str:
