@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -107,7 +107,7 @@ class Database:
 
     def _prepare(self) -> None:
         with explained(self.path):
-            version = self._version()
+            version = _version(self._connection, self.path)
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA secure_delete = ON")
@@ -118,30 +118,17 @@ class Database:
             with self._locked():
                 self._connection.execute("PRAGMA journal_mode = WAL")
         with self.writing() as connection:
-            for number in range(self._version(), len(MIGRATIONS)):
+            for number in range(_version(connection, self.path), len(MIGRATIONS)):
                 for statement in MIGRATIONS[number]:
                     connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
-    def _version(self) -> int:
-        """The schema version of the file. Raises DiskError when it is not ours or of a newer program."""
-        application, version, tables = self._connection.execute(_STATE).fetchone()
-        if application != APPLICATION and (application or version or tables):
-            raise DiskError(f"{self.path} is not a sessions file.", "Move it away: a new one is made.")
-        if version > len(MIGRATIONS):
-            raise self._newer(version)
-        return int(version)
-
     def _refuse_newer(self) -> None:
         """A newer program may have migrated the file while it was open here."""
         version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
-            raise self._newer(version)
-
-    def _newer(self, version: int) -> NewerFile:
-        instead = "set FCLOCAL_DATA to another folder to begin anew."
-        return NewerFile(f"The sessions file {self.path}", found=version, known=len(MIGRATIONS), instead=instead)
+            raise _newer(self.path, version)
 
     def _mode(self) -> str:
         return str(self._connection.execute("PRAGMA journal_mode").fetchone()[0])
@@ -171,6 +158,13 @@ class Database:
             self._lock.release()
 
 
+def look(path: Path) -> None:
+    """Raise DiskError when there is a sessions file that this version cannot use. Changes nothing."""
+    if path.exists():
+        with explained(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            _version(connection, path)
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into DiskError sentences about `path`."""
@@ -180,6 +174,21 @@ def explained(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         sentence, cure = _MESSAGES.get((code or 0) & 0xFF, ("The sessions file {path} cannot be used: {error}.", ""))
         raise DiskError(sentence.format(path=path, error=error), cure) from error
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version of the file. Raises DiskError when it is not ours or of a newer program."""
+    application, version, tables = connection.execute(_STATE).fetchone()
+    if application != APPLICATION and (application or version or tables):
+        raise DiskError(f"{path} is not a sessions file.", "Move it away: a new one is made.")
+    if version > len(MIGRATIONS):
+        raise _newer(path, version)
+    return int(version)
+
+
+def _newer(path: Path, version: int) -> NewerFile:
+    instead = "set FCLOCAL_DATA to another folder to begin anew."
+    return NewerFile(f"The sessions file {path}", found=version, known=len(MIGRATIONS), instead=instead)
 
 
 def _make_private(path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fclocal import paths
-from fclocal.chat.database import Database
+from fclocal.chat.database import Database, look
 from fclocal.chat.recording import Heading, Recording
 from fclocal.chat.rows import clean
 from fclocal.chat.search import excerpt, match_query, plain_needles
@@ -36,6 +36,11 @@ _SEARCH_PLAIN = """
         messages.role, messages.at, messages.text
     FROM messages WHERE {where} ORDER BY messages.id DESC LIMIT ?
 """
+
+
+def check_file() -> None:
+    """Raise DiskError when the user's sessions file is there and cannot be used. Changes nothing, migrates nothing."""
+    look(paths.data_folder() / FILE)
 
 
 class Sessions:

@@ -15,6 +15,7 @@ from pathlib import Path
 from fclocal import __version__, paths
 from fclocal.builds.choose import candidates
 from fclocal.builds.look import look
+from fclocal.chat.store import check_file
 from fclocal.errors import ExitCode, FclocalError
 from fclocal.escapes import visible
 from fclocal.models.catalog import load_catalog
@@ -24,6 +25,7 @@ from fclocal.models.store import Store
 from fclocal.native import binding
 from fclocal.native.devices import Device, devices
 from fclocal.runtime import settings
+from fclocal.tools.mcp.trust import user_approvals
 
 PACKAGES = ("llama-cpp-python", "llguidance", "huggingface-hub", "textual", "mcp", "pydantic")
 LOW_DISK = 5 << 30
@@ -133,8 +135,11 @@ def _problems(found: tuple[Device, ...], disk: int) -> Iterator[tuple[str, str]]
         yield f"Only {disk / _GIB:.1f} GiB of disk are free.", "Models take 1 to 40 GB: free some space."
     yield from _raised(settings)
     yield from _raised(lambda: resolve(STARTER, load_catalog(), Store()))
-    for problem in load_catalog().problems:
-        yield problem, ""
+    yield from _raised(check_file)
+    yield from _raised(Store().check_index)
+    for problem in (*load_catalog().problems, user_approvals().problem):
+        if problem:
+            yield problem, ""
 
 
 def _hints() -> Iterator[tuple[str, str]]:

@@ -70,6 +70,15 @@ class Store:
         """Where converted models are kept."""
         return self.data / "models"
 
+    def check_index(self) -> None:
+        """Raise NewerFile when the index is of a later format. Changes nothing; a damaged one heals by itself."""
+        if self.index.exists():
+            with (
+                suppress(sqlite3.Error),
+                closing(sqlite3.connect(f"{self.index.absolute().as_uri()}?mode=ro", uri=True)) as database,
+            ):
+                self._refuse_newer(database)
+
     def installed(self) -> tuple[Installed, ...]:
         """Every whole model on disk: those of the Hub cache, then the imported ones."""
         memory = self._memory()

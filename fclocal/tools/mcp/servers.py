@@ -24,7 +24,15 @@ from fclocal.tools.mcp.config import Limits, McpConfig, choose
 from fclocal.tools.mcp.connection import CallFailed, Connect, ConnectionLost, Listing, ServerTool, SessionGone
 from fclocal.tools.mcp.names import SEPARATOR, file_name, owners
 from fclocal.tools.mcp.server import Server, State
-from fclocal.tools.mcp.trust import Approval, Approvals, fingerprint, launch_fingerprint, launch_lines, tool_fingerprint
+from fclocal.tools.mcp.trust import (
+    Approval,
+    Approvals,
+    fingerprint,
+    launch_fingerprint,
+    launch_lines,
+    tool_fingerprint,
+    user_approvals,
+)
 from fclocal.tools.runner import failed
 from fclocal.tools.toolset import Tool
 
@@ -300,8 +308,7 @@ async def open_servers(words: Sequence[str], *, trust: Trust | None = None) -> A
     `trust` may ask the user about them and approve. Raises UsageError.
     """
     config, names = choose(words, user_file=paths.config_folder() / "mcp.json")
-    approvals = Approvals(paths.data_folder() / "mcp-approved.json")
-    async with McpServers(config, names, approvals=approvals) as servers:
+    async with McpServers(config, names, approvals=user_approvals()) as servers:
         if trust is not None:
             await trust(servers)
         yield servers

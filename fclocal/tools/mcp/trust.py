@@ -86,6 +86,11 @@ class Approvals:
         return launch in self._kept and launch not in self._memory
 
 
+def user_approvals() -> Approvals:
+    """What the user has approved on this machine."""
+    return Approvals(paths.data_folder() / "mcp-approved.json")
+
+
 def launch_fingerprint(server: ServerConfig) -> str:
     """SHA-256 of what would be started or asked, under which name. Secret values are left out, their names are in."""
     match server.launch:
