@@ -13,12 +13,27 @@ SCRIPTS = ("dialects/template_child.py",)
 # Imported by name at run time, where an analysis of the code cannot see it.
 DYNAMIC = ("fclocal", "textual.widgets", "rich._unicode_data", "tzdata")
 
-# Parts of the standard library that a terminal program without a compiler has no use for.
+# Parts of the standard library that a terminal program without a compiler has no use for; crypt, which Python 3.13 took
+# away, would need a library that not every Linux has.
 LEFT_OUT_STDLIB = frozenset(
-    {"antigravity", "ensurepip", "idlelib", "lib2to3", "nis", "test", "this", "tkinter", "turtle", "turtledemo", "venv"}
+    {
+        "antigravity",
+        "crypt",
+        "ensurepip",
+        "idlelib",
+        "lib2to3",
+        "nis",
+        "test",
+        "this",
+        "tkinter",
+        "turtle",
+        "turtledemo",
+        "venv",
+    }
 )
 LEFT_OUT = (
     *sorted(LEFT_OUT_STDLIB),
+    "_crypt",
     "_tkinter",
     "hf_xet",  # downloads go through fclocal's own code
     "IPython",

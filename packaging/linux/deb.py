@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ sys.path.insert(0, str(ROOT / "packaging" / "app"))
 import pack  # noqa: E402  # its folder is no package
 from pack import source  # noqa: E402
 
+# Every library that the app asks its system for, and the package that has it.
+LIBC6 = ("ld-linux-x86-64", "libc", "libdl", "libm", "libpthread", "libresolv", "librt", "libutil")
+PACKAGES = {**dict.fromkeys(LIBC6, "libc6"), "libz": "zlib1g"}
 MAINTAINER = "fclocal maintainers <fclocal@users.noreply.github.com>"
 CONTROL = """\
 Package: fclocal
@@ -29,7 +33,7 @@ Version: {version}
 Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {kilobytes}
-Depends: libc6 (>= {glibc}), zlib1g
+Depends: {depends}
 Section: utils
 Priority: optional
 Homepage: https://github.com/fclocal/fclocal
@@ -92,15 +96,30 @@ def fill(tree: Path) -> None:
 
 def control(tree: Path, architecture: str) -> None:
     """What dpkg is told. There are no scripts: nothing is started, and removal has nothing to undo."""
-    glibc = "{}.{}".format(*pack.glibc_floor(tree))
     text = CONTROL.format(
         version=source.version(),
         architecture=architecture,
         maintainer=MAINTAINER,
         kilobytes=-(-pack.size(tree) // 1024),
-        glibc=glibc,
+        depends=depends(tree / "usr/lib/fclocal"),
     )
     _write(tree / "DEBIAN/control", text)
+
+
+def depends(app: Path) -> str:
+    """The packages whose libraries the app asks for. Raises Refused for a library that is in none of them."""
+    programs = [path for path in app.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+    inside = {path.name for path in programs}
+    asked = {name for path in programs for name in _asked(path) if path.parent == app or name not in inside}
+    packages = {PACKAGES.get(name.partition(".so")[0], name) for name in asked}
+    if unknown := sorted(packages - set(PACKAGES.values())):
+        raise source.Refused(f"The app asks for {', '.join(unknown)}, which no package that it depends on has.")
+    glibc = "{}.{}".format(*pack.glibc_floor(app))
+    return ", ".join(f"{name} (>= {glibc})" if name == "libc6" else name for name in sorted(packages))
+
+
+def _asked(program: Path) -> list[str]:
+    return re.findall(r"\(NEEDED\).*\[(.+)\]", _output("readelf", "--dynamic", "--wide", str(program)))
 
 
 def settle(tree: Path) -> None:
