@@ -26,7 +26,7 @@ from fclocal.models.keep import (
 from fclocal.models.keep import remove as remove_files
 from fclocal.models.keep import verify as verify_files
 from fclocal.models.listing import CatalogRow, ListRow, catalog_rows, list_rows
-from fclocal.models.names import HubRepo, parse_name
+from fclocal.models.names import HubRepo, downloadable, parse_name
 from fclocal.models.network import refuse_offline
 from fclocal.models.store import Installed, Store
 
@@ -68,8 +68,9 @@ def pull(
     def command() -> None:
         known, store = load_catalog(), Store()
         tell(known.problems)
-        parse_name(name)
         present = _installed_or_none(name if not quant else f"{name}:{quant}", known, store)
+        if present is None:
+            downloadable(name, known)
         try:
             refuse_offline()
         except NetworkError as error:

@@ -70,6 +70,8 @@ async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
             say(notice)
         plan = words.settings(runtime.config, missing="warn", max_calls=1)
         functions = await functions_in(runtime.toolset)
+        if not functions:
+            raise UsageError("There is no function to call.", "Describe some with --functions FILE.")
         request = replace(plan.request, messages=messages_of(text, words.system), functions=functions)
         said = ""
         ready: CallReady | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from fclocal.errors import DiskError, ModelBroken, ModelMissing
+from fclocal.errors import DiskError, ModelBroken, ModelMissing, UsageError
 from fclocal.models import cache
 from fclocal.models.cache import PART
 from fclocal.models.catalog import Catalog, Entry
@@ -83,6 +83,8 @@ def find_installed(text: str, catalog: Catalog, store: Store) -> tuple[Installed
             found = found or tuple(model for model in store.installed() if model.name == name)
             if not found and entry is None:
                 raise unknown(name, catalog)
+            if entry is not None and entry.repo is None:
+                raise UsageError(f"{entry.id} comes with fclocal; it is not downloaded, verified or removed.")
     if tag and found:
         named = as_variants(found)
         return (named[by_tag(tuple(named), tag, where=f"{text} on this machine")],)

@@ -123,6 +123,24 @@ def resolve(text: str, catalog: Catalog, store: Store) -> ModelSource:
             return source_from_file(model.path, name=text, entry=entry)
 
 
+def downloadable(text: str, catalog: Catalog) -> tuple[str, Entry | None, str, str, str]:
+    """(name, entry, repository, revision, tag) of what the user typed. Raises UsageError and ModelMissing."""
+    match parse_name(text):
+        case LocalFile(path):
+            raise UsageError(f"{path} is a file, not a model to download.", "Load it with --model.")
+        case CatalogName(name, tag):
+            entry = catalog.find(name)
+            if entry is None:
+                raise unknown(name, catalog)
+            if entry.repo is None:
+                raise UsageError(f"{entry.id} comes with fclocal.", f"Use it at once: fclocal chat --model {entry.id}")
+            return entry.id, entry, entry.repo, entry.revision, tag or ""
+        case reference:
+            known = catalog.with_repo(reference.repo)
+            revision = reference.revision or (known.revision if known else "main")
+            return reference.repo, known, reference.repo, revision, reference.tag or ""
+
+
 def source_from_file(
     path: Path, *, name: str | None = None, entry: Entry | None = None, catalog: Catalog | None = None
 ) -> ModelSource:
@@ -182,6 +200,8 @@ def _named(name: str, tag: str | None, catalog: Catalog, store: Store) -> ModelS
     if entry is None:
         imported = [model for model in store.installed() if model.repo is None and model.name == name]
         if not imported:
+            if tag is None and Path(name).is_file():
+                raise ModelMissing(f"No model {name!r}.", f"If the file here is meant: ./{name}")
             raise unknown(name, catalog)
         return source_from_file(_pick(imported, tag, name).path, name=name)
     if entry.gguf == "built-in":

@@ -7,13 +7,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from fclocal.errors import FclocalError, ModelBroken, ModelMissing, OutOfMemory, Refused, UsageError
+from fclocal.errors import FclocalError, ModelBroken, ModelMissing, OutOfMemory, Refused
 from fclocal.models import cache
 from fclocal.models.catalog import Catalog, CatalogFile, Entry
 from fclocal.models.download import Fetch, fetch, left_over, place, require_space
 from fclocal.models.fit import Fit, Machine, Sizes, estimated_sizes, gb, plan, sizes_of
 from fclocal.models.hub import Hub, Interrupted, Listing
-from fclocal.models.names import CatalogName, LocalFile, parse_name, unknown
+from fclocal.models.names import downloadable
 from fclocal.models.progress import Report
 from fclocal.models.quants import (
     Choice,
@@ -64,7 +64,7 @@ def plan_pull(
     Raises UsageError, ModelMissing (unknown model, quantization or revision; no GGUF in the repository), OutOfMemory
     when no quantization fits and none was named, Refused and NetworkError.
     """
-    name, entry, repo, wanted_revision, tag = _target(text, catalog)
+    name, entry, repo, wanted_revision, tag = downloadable(text, catalog)
     tag, wanted_revision = quant or tag, revision or wanted_revision
     listing = _listing(hub, repo, wanted_revision, entry, catalog)
     found = _offered(listing, entry, tag)
@@ -148,24 +148,6 @@ def access_refused(entry: Entry | None, repo: str, error: FclocalError) -> Refus
     return Refused(
         f"{entry.id} is gated, and this machine's token has no access. {licence}.", f"Ask at {page}, then set HF_TOKEN."
     )
-
-
-def _target(text: str, catalog: Catalog) -> tuple[str, Entry | None, str, str, str]:
-    """(name, entry, repository, revision, tag) of what the user typed."""
-    match parse_name(text):
-        case LocalFile(path):
-            raise UsageError(f"{path} is a file, not a model to download.", "Load it with --model.")
-        case CatalogName(name, tag):
-            entry = catalog.find(name)
-            if entry is None:
-                raise unknown(name, catalog)
-            if entry.repo is None:
-                raise UsageError(f"{entry.id} comes with fclocal.", f"Use it at once: fclocal chat --model {entry.id}")
-            return entry.id, entry, entry.repo, entry.revision, tag or ""
-        case reference:
-            known = catalog.with_repo(reference.repo)
-            revision = reference.revision or (known.revision if known else "main")
-            return reference.repo, known, reference.repo, revision, reference.tag or ""
 
 
 def _listing(hub: Hub, repo: str, revision: str, entry: Entry | None, catalog: Catalog) -> Listing:

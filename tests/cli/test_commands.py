@@ -232,6 +232,7 @@ def test_a_broken_schema_among_good_ones_is_set_aside_with_a_warning(home: dict[
         (["call", "Hi", "--tools", "missing.py"], b"", 2, "Cannot read missing.py"),
         (["call", "Hi", "--model", "no-such-model"], b"", 3, "No model 'no-such-model'"),
         (["call", "Hi", "--model", "./missing.gguf"], b"", 3, "missing.gguf"),
+        (["call", "Hi", "--builtin", "none"], b"", 2, "There is no function to call"),
         (["call", "word " * 9000], b"", 9, "takes"),
         (["chat", "Hi", "--context", "100"], b"", 9, "functions"),
     ],

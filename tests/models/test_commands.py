@@ -98,6 +98,9 @@ def test_pull_again_offline_says_that_it_is_there(monkeypatch: pytest.MonkeyPatc
     assert again.exit_code == 0
     assert "already" in again.stderr
     assert run("pull", "qwen3-8b").exit_code == 8
+    assert run("pull", "mistal").exit_code == 3
+    assert run("pull", "starter").exit_code == 2
+    assert run("pull", "../x.gguf").exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,8 @@ def test_pull_again_offline_says_that_it_is_there(monkeypatch: pytest.MonkeyPatc
         (("pull", "starter"), 2, "comes with fclocal"),
         (("show", "nosuch-model"), 3, "fclocal catalog"),
         (("verify", "qwen3-4b"), 3, "not on this machine"),
-        (("remove", "starter"), 3, "not on this machine"),
+        (("remove", "starter"), 2, "starter comes with fclocal"),
+        (("verify", "starter"), 2, "starter comes with fclocal"),
     ],
 )
 def test_refusals(words: tuple[str, ...], code: int, said: str) -> None:

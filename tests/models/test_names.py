@@ -129,6 +129,15 @@ def test_missing_models_say_how_to_get_them(store: Store) -> None:
         resolve("./nothing.gguf", catalog, store)
 
 
+def test_a_file_here_that_is_named_like_a_model_is_hinted_at(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.bin").touch()
+    with pytest.raises(ModelMissing, match=r"\./model\.bin"):
+        resolve("model.bin", load_catalog(), store)
+
+
 def test_local_file_names_its_own_dialect(tmp_path: Path, store: Store) -> None:
     path = tmp_path / "mine.gguf"
     path.write_bytes(gguf(dict(LLAMA) | {"fclocal.dialect": "trelis-llama", "fclocal.layout": "one-line"}))
