@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/fclocal
 
-.PHONY: demo test check fix bench screenshots starter-scores dist dist-check release-check app app-check deb deb-check clean
+.PHONY: demo test check fix bench screenshots starter-scores dist dist-check formula release-check app app-check deb deb-check clean
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fclocal needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -57,6 +57,9 @@ dist: .venv-release/installed ## Wheel and sdist of the last commit, the same by
 
 dist-check: .venv-release/installed ## Build them twice, install the wheel with pipx, use it
 	.venv-release/bin/python packaging/release/check.py dist installed
+
+formula: dist ## The Homebrew formula of the sdist, in dist/
+	.venv-release/bin/python packaging/release/formula.py
 
 release-check: .venv-release/installed ## Everything that a release must pass
 	.venv-release/bin/python packaging/release/check.py

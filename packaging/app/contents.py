@@ -48,8 +48,8 @@ LEFT_OUT = (
     "transformers",
 )
 
-# Each library of llama.cpp lies under two names, and under these nothing loads it: llama-cpp-python opens libllama.so by
-# its path, the others ask for libggml-base.so.0.
+# Each library of llama.cpp lies under two names, and under these nothing loads it: llama-cpp-python opens libllama.so
+# by its path, the others ask for libggml-base.so.0.
 UNUSED_NAMES = ("libllama.so.[0-9]", "libggml-base.so")
 
 

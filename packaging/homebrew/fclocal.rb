@@ -1,22 +1,23 @@
-# Not run: written without Homebrew. At a release, url and sha256 are those of the sdist (`make dist` prints the sum), and
-# `brew update-python-resources fclocal` writes the resources, which stand here for the wheels that pip would fetch.
+# Not run: written without Homebrew. For a tap; `make formula` writes it to dist/ with the address and sum of the sdist.
+# A formula in Homebrew's own collection would have to list each dependency as a resource.
 class Fclocal < Formula
   include Language::Python::Virtualenv
 
   desc "Function calls you can trust from local GGUF models"
   homepage "https://github.com/fclocal/fclocal"
-  url "https://files.pythonhosted.org/packages/source/f/fclocal/fclocal-0.1.0.tar.gz"
-  sha256 "0" * 64
+  url "https://files.pythonhosted.org/packages/source/f/fclocal/fclocal-VERSION.tar.gz"
+  sha256 "SHA256"
   license "MIT"
 
   depends_on "cmake" => :build
   depends_on "ninja" => :build
-  depends_on "rust" => :build
   depends_on "python@3.13"
 
+  # pip takes the dependencies from its index: wheels of all but llama.cpp, which is built here, on a Mac with Metal.
   def install
-    ENV["CMAKE_ARGS"] = "-DGGML_NATIVE=OFF"
-    virtualenv_install_with_resources
+    virtualenv_create(libexec, "python3.13", without_pip: false)
+    system libexec/"bin/python", "-m", "pip", "install", "--no-cache-dir", buildpath
+    bin.install_symlink libexec/"bin/fclocal"
   end
 
   service do

@@ -58,6 +58,20 @@ def test_the_whole_standard_library_is_named() -> None:
     assert not {"test", "tkinter", "idlelib", "json.__main__"} & named
 
 
+def test_a_library_is_in_the_app_under_the_names_that_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "llama_cpp"
+    (package / "lib").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    wanted = {"libggml.so", "libggml.so.0", "libggml-base.so.0", "libggml-cpu-x64.so", "libllama.so", "libllama.dylib"}
+    for name in (*wanted, "libllama.so.0", "libggml-base.so", "LICENSE"):
+        (package / "lib" / name).touch()
+    monkeypatch.delitem(sys.modules, "llama_cpp", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert {Path(path).name for path, _ in load("contents").llama_libraries()} == wanted
+
+
 @pytest.mark.parametrize(
     ("words", "shown"),
     [

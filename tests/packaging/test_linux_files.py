@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import plistlib
+import re
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,9 @@ def test_unit_is_valid_and_hardened(tmp_path: Path) -> None:
     for line in (
         "NoNewPrivileges=yes",
         "ProtectSystem=strict",
+        "PrivateUsers=yes",
+        "ExecStartPre=+/usr/bin/mkdir -p %h/.local/share/fclocal",
+        "ReadWritePaths=%h/.local/share/fclocal",
         "Restart=on-failure",
         "ExecStart=/usr/bin/fclocal serve",
     ):
@@ -144,6 +148,23 @@ def test_unit_is_valid_and_hardened(tmp_path: Path) -> None:
     words = [analyze, "verify", "--user", "--man=no", str(unit)]
     done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_package_depends_on_what_the_app_asks_for(
+    module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("readelf")
+    deb = module("deb")  # type: ignore[operator]  # an importer
+    shutil.copy(needs("true"), tmp_path / "fclocal")
+    (tmp_path / "notes.txt").write_text("no program", encoding="utf-8")
+    assert re.fullmatch(r"libc6 \(>= 2\.\d+\)", deb.depends(tmp_path))
+    monkeypatch.setattr(deb, "PACKAGES", {"libz": "zlib1g"})
+    with pytest.raises(deb.source.Refused, match=r"asks for .*libc\.so\.6"):
+        deb.depends(tmp_path)
+    (tmp_path / "_internal").mkdir()
+    (tmp_path / "fclocal").rename(tmp_path / "_internal/program")
+    shutil.copy(tmp_path / "_internal/program", tmp_path / "_internal/libc.so.6")
+    assert deb.depends(tmp_path) == ""
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGING / "macos").glob("*.plist")), ids=lambda path: path.name)

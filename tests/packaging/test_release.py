@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -199,3 +201,17 @@ def test_every_command_of_the_workflow_is_one_of_ours() -> None:
     assert set(recipe) <= set(runs)
     needed = str(next(one for one in PROJECT["project"]["dependencies"] if one.startswith("llama-cpp-python")))
     assert f'"{needed}"' in " ".join(run for run in runs if "pip wheel" in run)
+
+
+def test_the_formula_names_the_sdist(tmp_path: Path) -> None:
+    formula = script("formula")
+    sdist = tmp_path / distributions.names()[1]
+    with pytest.raises(source.Refused, match="make dist"):
+        formula.write(sdist)
+    sdist.write_bytes(b"sdist")
+    written = formula.write(sdist)
+    text = written.read_text("utf-8")
+    assert f"fclocal-{fclocal.__version__}.tar.gz" in text and hashlib.sha256(b"sdist").hexdigest() in text
+    assert not {"VERSION", "SHA256"} & set(re.findall(r"[A-Z0-9]+", text))
+    if ruby := shutil.which("ruby"):
+        assert subprocess.run([ruby, "-c", str(written)], capture_output=True, check=False).returncode == 0
