@@ -16,6 +16,7 @@ import pytest
 
 from fclocal.chat.store import Sessions
 from fclocal.messages import UserMessage
+from fclocal.models.names import starter_path
 from tests.raw_terminal import RawTerminal
 
 pytestmark = [
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 ROOT = Path(__file__).parents[2]
+HOSTILE = ROOT / "tests" / "tools" / "servers" / "hostile.py"
 EVIL = "\x1b]52;c;RVZJTA==\x07\x1b[6n\x1b[31mred\x1bPq\x1b\\\x9b31m\x9d0;title\x9c\x07\x08\u202erow\u2066\u200b"
 RAW = ["\x1b]52", "\x1b]0;", "\x1b[6n", "\x1b[31mred", "\x1bPq", "\x9b", "\x9d", "\x9c", "\x07", "\x08"]
 RAW += ["\u202e", "\u2066", "\u200b"]
@@ -52,6 +54,11 @@ def approve(app: RawTerminal) -> None:
     app.write("y")
 
 
+def raw_in(shown: str) -> list[str]:
+    """Where something of RAW stands in what the terminal got."""
+    return [shown[max(0, at - 80) : at + 40] for raw in RAW if (at := shown.find(raw)) >= 0]
+
+
 def leave(app: RawTerminal) -> None:
     app.write("\x11")
     assert app.left() == 0
@@ -78,7 +85,42 @@ def test_nothing_untrusted_reaches_the_terminal_raw(start: Start, tmp_path: Path
         leave(app)
         shown = re.sub(r"\x1b\]22;[a-z-]*\x07", "", app.output.decode("utf-8", "replace"))  # Textual's own: the pointer
     assert "\\x1b" in shown and "\\u202e" in shown
-    assert [shown[max(0, at - 80) : at + 40] for raw in RAW if (at := shown.find(raw)) >= 0] == []
+    assert raw_in(shown) == []
+
+
+@pytest.mark.skipif(not starter_path().exists(), reason="the built-in model is not in this checkout")
+def test_neither_do_the_names_of_files_and_what_servers_say(tmp_path: Path) -> None:
+    folders = {f"FCLOCAL_{name}": str(tmp_path / name.lower()) for name in ("CONFIG", "DATA", "CACHE")}
+    evil = EVIL.replace("/", "")
+    models = tmp_path / "data" / "models"
+    models.mkdir(parents=True)
+    (models / f"model{evil}.gguf").symlink_to(starter_path())
+    arguments = [str(HOSTILE), "hidden", evil]
+    (tmp_path / "config").mkdir()
+    servers = {"odd": {"command": sys.executable, "args": arguments}, "gone": {"command": f"no{evil}"}}
+    (tmp_path / "config" / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    tools = tmp_path / f"tools{evil}.py"
+    tools.write_text(f'def noted(text: str) -> str:\n    """Note{evil!r}"""\n    return text\n')
+    words = [sys.executable, "-m", "fclocal", "--model", str(models / f"model{evil}.gguf"), "--tools", str(tools)]
+    with RawTerminal([*words, "--mcp", "all"], size=(120, 40), env={"HF_HOME": str(tmp_path / "hf"), **folders}) as app:
+        mark = 0
+        for _ in servers:
+            app.wait_for("is new.", after=mark)
+            time.sleep(0.7)  # the half second in which keys do not count
+            mark = len(app.output)
+            app.write("y")
+        app.wait_for("ready |", seconds=30)
+        for key, seen in (("\x1bOR", "noted"), ("\x1bOQ", "built in")):
+            mark = len(app.output)
+            app.write(key)
+            app.wait_for(seen, after=mark)
+            app.read(1)
+        app.write("\x1b[F" + "\x1b[A")
+        app.read(1)
+        leave(app)
+        shown = re.sub(r"\x1b\]22;[a-z-]*\x07", "", app.output.decode("utf-8", "replace"))
+    assert "model\\x1b" in shown and "no\\x1b" in shown
+    assert raw_in(shown) == []
 
 
 def test_no_color_leaves_the_sources_told_apart_by_words(start: Start) -> None:
@@ -140,7 +182,7 @@ def test_a_thousand_resizes_and_a_paste_of_ten_megabytes(start: Start) -> None:
             app.read(0)
         app.resize(100, 40)
         app.write("\x1b[200~" + "y" * 10_000_000 + "\x1b[201~")
-        app.wait_for("10,000,000 characters", seconds=120)
+        app.wait_for("10,000,000 characters", seconds=30)
         leave(app)
 
 
