@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 
 
 def main() -> None:
     """Run the command line; Ctrl-C and a reader who goes away end it quietly at any time."""
+    _fill_in_streams()
     try:
         _run()
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         sys.exit(130)
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        with suppress(OSError):
+            sys.stderr.write(f"The output cannot be written: {error.strerror}. Free some space there.\n")
+        sys.exit(12)
+
+
+def _fill_in_streams() -> None:
+    """Open what the program was started without, lest the next file take its number; let no character stop stdout."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
-from fclocal.cli.rim import say
+from fclocal.cli.rim import json_line, say
 from fclocal.engine.bench import Speed, measure
 from fclocal.errors import ExitCode
 from fclocal.runtime import Options, choose, open_model, settings
@@ -20,7 +19,7 @@ async def measure_model(options: Options, *, rounds: int, as_json: bool) -> int:
     async with open_model(chosen, options) as model:
         speed = await measure(model.engine, rounds=rounds)
     if as_json:
-        print(json.dumps({"model": chosen.source.name, "quant": chosen.source.quant, **asdict(speed)}))
+        print(json_line({"model": chosen.source.name, "quant": chosen.source.quant, **asdict(speed)}))
     else:
         print("\n".join(_lines(speed)))
     return ExitCode.DONE

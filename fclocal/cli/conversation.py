@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
@@ -15,7 +14,7 @@ from fclocal.chat.stored import StoredSession
 from fclocal.chat.turn import Recorder
 from fclocal.cli.ask import ask, read_line
 from fclocal.cli.options import prompt_text
-from fclocal.cli.rim import say
+from fclocal.cli.rim import json_line, say
 from fclocal.cli.story import Story, is_terminal
 from fclocal.cli.trust import trust_of_terminal
 from fclocal.cli.words import TurnWords
@@ -108,7 +107,7 @@ async def _once(text: str, words: TurnWords, *, resume: str | None, as_json: boo
             async for event in events:
                 story.tell(event)
     if as_json:
-        print(json.dumps(story.as_json(), ensure_ascii=False), flush=True)
+        print(json_line(story.as_json()), flush=True)
     return ExitCode.REFUSED if story.denied else ExitCode.DONE
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import sqlite3
@@ -16,6 +15,7 @@ from fclocal import __version__, paths
 from fclocal.builds.choose import candidates
 from fclocal.builds.look import look
 from fclocal.chat.store import check_file
+from fclocal.cli.rim import json_line
 from fclocal.errors import ExitCode, FclocalError
 from fclocal.escapes import visible
 from fclocal.models.catalog import load_catalog
@@ -74,7 +74,7 @@ def show(*, as_json: bool) -> int:
     """Print what was found; 1 when there are problems."""
     health = examine()
     if as_json:
-        print(json.dumps(asdict(health), ensure_ascii=False))
+        print(json_line(asdict(health)))
     else:
         for line in _lines(health):
             print(visible(line))

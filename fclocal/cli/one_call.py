@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
 from fclocal.chat.grounding import question
 from fclocal.chat.offer import make_offer
-from fclocal.chat.receipt import call_json, plain, receipt_json
+from fclocal.chat.receipt import plain, receipt_json
 from fclocal.chat.reply import reply
 from fclocal.cli.options import prompt_text
-from fclocal.cli.rim import say
+from fclocal.cli.rim import json_line, say
 from fclocal.cli.trust import trust_of_terminal
 from fclocal.cli.words import TurnWords, read_choice
 from fclocal.dialects.dialect import prompt_text as spell
 from fclocal.errors import ExitCode, NoCall, UsageError
-from fclocal.events import CallReady, Receipt, ReplyFinished, TextDelta
-from fclocal.functions import Function
-from fclocal.messages import FunctionCall, Message, SystemMessage, UserMessage
+from fclocal.events import CallReady, ReplyFinished, TextDelta
+from fclocal.functions import Function, Json
+from fclocal.messages import Message, SystemMessage, UserMessage
 from fclocal.runtime import choose, open_runtime, open_tools, settings
 from fclocal.tools.toolset import functions_in
 
@@ -47,7 +46,7 @@ def prompt_only(prompt: str | None, words: TurnWords, *, as_json: bool) -> int:
     offered = () if choice == "none" else offer.functions
     segments = chosen.dialect.render(messages_of(text, words.system), offered, eos=chosen.eos)
     if as_json:
-        print(json.dumps(spell(segments), ensure_ascii=False))
+        print(json_line(spell(segments)))
     else:
         sys.stdout.buffer.write(spell(segments).encode("utf-8", "replace"))
     sys.stdout.flush()
@@ -70,7 +69,7 @@ async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
             say(notice)
         plan = words.settings(runtime.config, missing="warn", max_calls=1)
         functions = await functions_in(runtime.toolset)
-        if not functions:
+        if not functions and words.choice != "none":
             raise UsageError("There is no function to call.", "Describe some with --functions FILE.")
         request = replace(plan.request, messages=messages_of(text, words.system), functions=functions)
         said = ""
@@ -89,15 +88,11 @@ async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
         by_name = {function.name: function for function in functions}
         if plan.missing != "off":
             _report_unsupported(ready, by_name[ready.call.name], ask=plan.missing == "ask" and words.choice == "auto")
-    print(_line(ready.call, ready.receipt, as_json=as_json), flush=True)
+    value: dict[str, Json] = {"function": ready.call.name, "arguments": plain(ready.call.arguments)}
+    if as_json:
+        value["receipt"] = receipt_json(ready.receipt)
+    print(json_line(value), flush=True)
     return ExitCode.DONE
-
-
-def _line(call: FunctionCall, receipt: Receipt, *, as_json: bool) -> str:
-    if not as_json:
-        return call_json(call)
-    value = {"function": call.name, "arguments": plain(call.arguments), "receipt": receipt_json(receipt)}
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _report_unsupported(ready: CallReady, function: Function, *, ask: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -90,7 +91,10 @@ def prompt_text(argument: str | None) -> str | None:
         except UnicodeDecodeError as error:
             raise UsageError(f"The text on stdin is not UTF-8 (byte {error.start}).", "Convert it first.") from None
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise UsageError("The prompt is not valid UTF-8.", "Convert it first.")
+        try:
+            text = os.fsencode(text).decode("utf-8")
+        except UnicodeError:
+            raise UsageError("The prompt is not valid UTF-8.", "Convert it first.") from None
     if not text.strip():
         raise UsageError("The prompt is empty.", 'Say what you want: fclocal chat "What is 2 + 2?"')
     return text

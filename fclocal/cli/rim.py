@@ -6,6 +6,7 @@ With --json, what goes wrong is also one JSON value on stdout: {"error": {"type"
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import NoReturn, TextIO
 
 from fclocal.errors import ContextFull, ExitCode, FclocalError, NoCall
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _json_wanted = False
 
 
@@ -40,12 +42,27 @@ def leave(command: Callable[[], int | None]) -> NoReturn:
     """Run a command and exit: 0 when it returns None, else its code, or that of the error it raised."""
     try:
         code = _code_of(command)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         _stop_writing(sys.stdout)
         code = ExitCode.UNEXPECTED
+    except OSError as error:
+        _stop_writing(sys.stdout)
+        say(f"The output cannot be written: {error.strerror}. Free some space there.")
+        code = ExitCode.DISK
     sys.exit(int(code))
+
+
+def json_line(value: object) -> str:
+    """One JSON value for stdout: what a terminal would obey, or stdout's encoding lacks, is written as escapes."""
+    from fclocal.escapes import has_hidden  # deferred: not on the --help path
+
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return json.dumps(value) if has_hidden(text) else text
 
 
 def say(text: str) -> None:
@@ -54,12 +71,12 @@ def say(text: str) -> None:
 
     try:
         print(visible(text), file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:
         _stop_writing(sys.stderr)
 
 
 def _code_of(command: Callable[[], int | None]) -> int:
-    """What the command returns. An error is told. Raises BrokenPipeError and SystemExit."""
+    """What the command returns. An error is told. Raises SystemExit, and OSError when nothing can be written."""
     try:
         return command() or ExitCode.DONE
     except FclocalError as error:
@@ -70,6 +87,8 @@ def _code_of(command: Callable[[], int | None]) -> int:
     except (BrokenPipeError, SystemExit):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
         found = FclocalError(f"Unexpected: {type(error).__name__}: {error}. Details are in {_keep(error)}.")
         _tell(found)
         return ExitCode.UNEXPECTED
@@ -99,7 +118,7 @@ def _tell(error: FclocalError) -> None:
 def _tell_json(code: ExitCode, sentence: str, cure: str, **details: object) -> None:
     if _json_wanted:
         facts = {"type": code.name.lower(), "exit_code": int(code), "message": sentence, "cure": cure, **details}
-        print(json.dumps({"error": facts}), flush=True)
+        print(json_line({"error": facts}), flush=True)
 
 
 def _stop_writing(stream: TextIO) -> None:

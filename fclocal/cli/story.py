@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from fclocal.chat.receipt import call_json, plain, receipt_json, receipt_lines
-from fclocal.cli.rim import say
+from fclocal.cli.rim import json_line, say
 from fclocal.escapes import visible
 from fclocal.events import (
     CallFinished,
@@ -53,8 +53,8 @@ class Story:
                 self.answer = ""
                 self._say("call", call_json(call))
                 self._say("receipt", "\n".join(receipt_lines(receipt)))
-            case CallFinished(call=call, result=result, outcome="proposed"):
-                self.proposed.append(call_json(call))
+            case CallFinished(call=call, outcome="proposed"):
+                self.proposed.append(json_line({"function": call.name, "arguments": plain(call.arguments)}))
             case CallFinished(call=call, result=result, ms=ms, outcome=outcome):
                 self.denied = self.denied or outcome == "denied"
                 self._keep_result(call.id, result.content, outcome)

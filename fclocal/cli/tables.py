@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
-from fclocal.cli.rim import say, value_printed
-from fclocal.escapes import has_hidden, visible
+from fclocal.cli.rim import json_line, say, value_printed
+from fclocal.escapes import visible
 from fclocal.models.fit import Fit, Machine
 
 
@@ -18,9 +17,8 @@ def machine() -> Machine:
 
 
 def emit(value: object) -> None:
-    """Print one JSON value on stdout, characters that a terminal would obey as escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    print(json.dumps(value) if has_hidden(text) else text)
+    """Print one JSON value on stdout."""
+    print(json_line(value), flush=True)
     value_printed()
 
 

@@ -146,3 +146,52 @@ def test_streams_that_were_never_open() -> None:
     for redirection in ("", "2>&-"):
         done = subprocess.run(["sh", "-c", f"{command} {redirection}"], capture_output=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_each_stream_may_be_missing(closed: str) -> None:
+    command = f'"{sys.executable}" -m fclocal chat "What is 2 + 2?" --choice none --max-tokens 4 {closed}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60)
+    assert done.returncode == 0 and b"Unexpected" not in done.stderr
+    assert b"question" not in done.stdout  # the story is for stderr alone
+    silent = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m fclocal chat {closed}'], input=b"", capture_output=True
+    )
+    assert silent.returncode == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands for a full disk")
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "catalog", "catalog --json", "call Hi --choice none --max-tokens 4 --json", "call Hi --print-prompt"],
+)
+def test_an_answer_that_cannot_be_written_is_a_full_disk(words: str) -> None:
+    done = subprocess.run(["sh", "-c", f'"{sys.executable}" -m fclocal {words} >/dev/full'], capture_output=True)
+    story = done.stderr.decode()
+    assert done.returncode == 12 and "cannot be written: No space left" in story
+    assert not any(word in story for word in ("Traceback", "Unexpected", "Exception ignored"))
+    both = subprocess.run(["sh", "-c", f'"{sys.executable}" -m fclocal {words} >/dev/full 2>&1'], capture_output=True)
+    assert both.returncode == 12
+
+
+def test_any_character_reaches_stdout_of_any_encoding(home: Path) -> None:
+    hidden = "\u6771\u4eac \x9b31m \U0001f600 \ud800"
+    schema = {"type": "object", "properties": {"a": {"const": hidden}}, "required": ["a"]}
+    (home / "f.json").write_text(json.dumps({"name": "f", "parameters": schema}))
+    words = ["call", "Z\u00fcrich", "--functions", "f.json", "--choice", "f"]
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        done = subprocess.run(
+            [sys.executable, "-m", "fclocal", *words],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+        )
+        assert json.loads(done.stdout)["arguments"] == {"a": hidden}, done.stderr
+        assert b"\x9b" not in done.stdout and b"\xc2\x9b" not in done.stdout
+
+
+def test_a_prompt_in_utf8_is_read_in_any_locale() -> None:
+    words = [sys.executable, "-m", "fclocal", "call", "--print-prompt", "--builtin", "none"]
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([*words, "Z\u00fcrich \u6771\u4eac".encode()], env=plain, capture_output=True)
+    assert done.returncode == 0 and "Z\u00fcrich \u6771\u4eac" in done.stdout.decode("utf-8")
+    assert subprocess.run([*words, b"\xff"], env=plain, capture_output=True).returncode == 2
