@@ -23,7 +23,9 @@ _CAPABILITIES: Final[dict[int, tuple[Version, Version]]] = {
 }
 _OLDEST_CUDA: Final = _CUDA_WHEELS[-1]
 _OLDEST_CAPABILITY: Final = (5, 0)
-_ROCM_WHEEL_TARGETS: Final = frozenset({"gfx1100"})
+_ROCM_WHEEL_TARGETS: Final = frozenset(
+    f"gfx{name}" for name in ["908", "90a", "942", "1030", "1100", "1101", "1102", "1150", "1151", "1200", "1201"]
+)
 _ROCM_WHEEL_MAJOR: Final = 7
 _CUDA_PACKAGES: Final = {
     11: ("nvidia-cuda-runtime-cu11", "nvidia-cublas-cu11"),
@@ -101,7 +103,8 @@ def _backends(host: Host) -> list[Backend]:
     if host.of("apple"):
         wanted.append("metal")
     if host.of("amd"):
-        wanted += ["rocm", "vulkan"] if host.rocm or host.system == "windows" else ["vulkan"]
+        # Windows does not tell which GPU it is, and the wheel for HIP there holds code for few of them.
+        wanted += ["rocm", "vulkan"] if host.rocm else ["vulkan", "rocm"] if host.system == "windows" else ["vulkan"]
     if any(not gpu.integrated for gpu in host.of("intel")):
         wanted.append("vulkan")
     return [*dict.fromkeys(wanted), "cpu"]

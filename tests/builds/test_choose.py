@@ -92,15 +92,18 @@ def test_the_second_vendor_serves_when_the_first_cannot() -> None:
 def test_amd() -> None:
     with_rocm = replace(LINUX, gpus=(RADEON,), rocm=(7, 2), vulkan=True)
     assert chosen(with_rocm).tag == "rocm72"
-    other = replace(with_rocm, gpus=(Gpu("amd", arch="gfx1030"),))
+    assert chosen(replace(with_rocm, gpus=(RADEON, Gpu("amd", arch="gfx90a")))).tag == "rocm72"
+    other = replace(with_rocm, gpus=(Gpu("amd", arch="gfx906"),))
     assert chosen(other).tag == "vulkan", "no compiler: the ready wheel"
     built = chosen(replace(other, tools=TOOLS))
-    assert built.backend == "rocm" and built.defines == ("GGML_HIP=on", "GPU_TARGETS=gfx1030")
+    assert built.backend == "rocm" and built.defines == ("GGML_HIP=on", "GPU_TARGETS=gfx906")
     assert dict(built.variables)["HIP_PATH"]
     assert chosen(replace(with_rocm, rocm=(6, 4), tools=TOOLS)).tag == "", "its wheel needs ROCm 7"
     assert chosen(replace(with_rocm, rocm=None)).tag == "vulkan"
     windows = Host(system="windows", machine="x86_64", gpus=(Gpu("amd"),), vulkan=True)
+    assert chosen(windows, "hip-radeon", "vulkan", "cpu").tag == "vulkan", "it runs on every GPU"
     assert chosen(windows, "hip-radeon", "cpu").tag == "hip-radeon"
+    assert chosen(windows, "hip-radeon", "vulkan", wanted="rocm").tag == "hip-radeon"
 
 
 def test_intel_graphics_of_a_processor_are_left_alone_a_card_is_not() -> None:
