@@ -15,7 +15,7 @@ from recipe.tree import Source
 
 SHARDS = Path(__file__).resolve().parent / "runs" / "shards"
 # Row length -> (rows of a shard, most functions, share of the product's own functions).
-SHAPES = {512: (96, 2, 0.12), 640: (80, 4, 0.12), 1536: (32, 8, 0.65)}
+SHAPES = {512: (96, 2, 0.12), 640: (80, 4, 0.12), 1536: (32, 8, 0.3)}
 
 
 def main() -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from export import read
-from recipe.model import Shape, Starter, tree_mask
-from recipe.muon import Muon
+from recipe.learning import Learner
+from recipe.model import Shape
 
 RUNS = Path(__file__).resolve().parent / "runs"
 ROWS = {512: 12, 640: 10, 1536: 4}
-MUON_RATE, ADAM_RATE = 0.02, 3e-3
 
 
 def rate(fraction: float, step: int, hold: float) -> float:
@@ -28,8 +25,8 @@ def rate(fraction: float, step: int, hold: float) -> float:
 
 
 def lengths_at(fraction: float) -> list[int]:
-    """Short rows first; then short ones for small blocks and long ones, where a large block serves many replies."""
-    return [512] if fraction < 0.06 else [640] * 6 + [1536] * 4 if fraction < 0.85 else [640] * 4 + [1536] * 6
+    """Short rows first; later mostly long ones, because choosing in a block of many functions is what comes last."""
+    return [512] if fraction < 0.06 else [640] * 6 + [1536] * 4 if fraction < 0.7 else [640] * 3 + [1536] * 7
 
 
 def next_shard(rng: Random, fraction: float) -> Path:
@@ -41,6 +38,14 @@ def next_shard(rng: Random, fraction: float) -> Path:
             if ready:
                 return ready[0]
         time.sleep(0.5)
+
+
+def read_shard(path: Path) -> dict[str, torch.Tensor]:
+    """The rows of a shard as tensors, by name."""
+    return {
+        name: torch.from_numpy(array.astype(np.float32 if name == "weights" else np.int64))
+        for name, array in np.load(path).items()
+    }
 
 
 def deadline(default: float) -> float:
@@ -67,26 +72,15 @@ def main() -> None:
     rng = Random(1)
     device = torch.device(options.device)
     RUNS.mkdir(exist_ok=True)
-    model = Starter(Shape()).to(device)
-    matrices = [
-        parameter for name, parameter in model.named_parameters() if parameter.ndim == 2 and "embedding" not in name
-    ]
-    others = [parameter for name, parameter in model.named_parameters() if parameter.ndim == 1 or "embedding" in name]
-    muon, adam = (
-        Muon(matrices, MUON_RATE),
-        torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
-    )
+    learner = Learner(Shape(), device, compiled=options.compile)
     step, tokens, spent = 0, 0, 0.0
     last = RUNS / "last.pt"
     if last.exists():
         saved = torch.load(last, map_location=device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        muon.load_state_dict(saved["muon"])
-        adam.load_state_dict(saved["adam"])
+        learner.load(saved)
         step, tokens, spent = saved["step"], saved["tokens"], saved["spent"]
     elif options.start:
-        model.load_state_dict(read(options.start, model.shape))
-    body = torch.compile(model, dynamic=False) if options.compile else model
+        learner.model.load_state_dict(read(options.start, learner.model.shape))
     begun = time.time()
     end = begun + options.minutes * 60 - spent
     saved_at = begun
@@ -94,15 +88,8 @@ def main() -> None:
     log = (RUNS / "log.jsonl").open("a")
 
     def save() -> None:
-        state = {
-            "model": model.state_dict(),
-            "muon": muon.state_dict(),
-            "adam": adam.state_dict(),
-            "step": step,
-            "tokens": tokens,
-            "spent": spent + time.time() - begun,
-        }
-        torch.save(state, RUNS / "part.pt")
+        progress = {"step": step, "tokens": tokens, "spent": spent + time.time() - begun}
+        torch.save({**learner.state(), **progress}, RUNS / "part.pt")
         (RUNS / "part.pt").replace(last)
 
     while True:
@@ -113,10 +100,7 @@ def main() -> None:
         if fraction >= 1.0:
             break
         shard = next_shard(rng, fraction)
-        data = {
-            name: torch.from_numpy(array.astype(np.float32 if name == "weights" else np.int64))
-            for name, array in np.load(shard).items()
-        }
+        data = read_shard(shard)
         shard.unlink()
         length = data["tokens"].shape[1]
         order = torch.randperm(len(data["tokens"]))
@@ -124,39 +108,17 @@ def main() -> None:
             started = time.time()
             batch = {name: table[chosen].to(device) for name, table in data.items()}
             factor = options.peak * rate(fraction, step, options.hold)
-            muon.param_groups[0].update(lr=MUON_RATE * factor, momentum=0.85 + 0.1 * min(1.0, step / 300))
-            adam.param_groups[0]["lr"] = ADAM_RATE * factor
-            mask = tree_mask(batch["trees"], batch["branches"], torch.bfloat16)
-            with torch.autocast(device.type, dtype=torch.bfloat16):
-                hidden = body(batch["tokens"], batch["positions"], mask)
-                weights = batch["weights"].flatten()
-                at = weights.nonzero().squeeze(1)
-                logits = functional.linear(hidden.flatten(0, 1)[at], model.embedding.weight)
-            losses = functional.cross_entropy(logits.float(), batch["targets"].flatten()[at], reduction="none")
-            weight = weights[at]
-            loss = (losses * weight).sum() / weight.sum()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(others, 1.0)
-            muon.step()
-            adam.step()
-            muon.zero_grad(set_to_none=True)
-            adam.zero_grad(set_to_none=True)
+            outcome = learner.step(batch, factor, step)
             step += 1
             tokens += int((batch["trees"] >= 0).sum())
-            with torch.no_grad():
-                reply = weight >= 0.5
-                reply_loss = float(losses[reply].mean())
-                right = float((logits[reply].argmax(-1) == batch["targets"].flatten()[at][reply]).float().mean())
-            running = reply_loss if step == 1 or not running else 0.97 * running + 0.03 * reply_loss
-            if not math.isfinite(reply_loss):
-                raise SystemExit(f"loss is {reply_loss} at step {step}")
+            running = outcome.loss if step == 1 or not running else 0.97 * running + 0.03 * outcome.loss
             if step % 10 == 0:
                 entry = {
                     "step": step,
                     "tokens": tokens,
                     "minutes": round((spent + time.time() - begun) / 60, 2),
                     "loss": round(running, 4),
-                    "right": round(right, 4),
+                    "right": round(outcome.right, 4),
                     "rate": round(factor, 3),
                     "length": length,
                     "speed": round(batch["tokens"].numel() / (time.time() - started)),

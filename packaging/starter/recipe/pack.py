@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -46,27 +47,34 @@ class Row:
         ]
 
 
-def encode(text: str) -> list[int]:
-    return list(load().encode(text).ids)
+def encode(text: str, marks: Sequence[str] = ()) -> list[int]:
+    """Token ids; each of `marks` is one token behind the vocabulary (for experiments, the starter has none)."""
+    if not marks:
+        return list(load().encode(text).ids)
+    size = load().get_vocab_size()
+    parts = re.split("(" + "|".join(map(re.escape, marks)) + ")", text)
+    return [
+        token for part in parts for token in ([size + marks.index(part)] if part in marks else load().encode(part).ids)
+    ]
 
 
-def conversation_tokens(exchanges: Sequence[Exchange]) -> tuple[list[int], list[float]]:
+def conversation_tokens(exchanges: Sequence[Exchange], marks: Sequence[str]) -> tuple[list[int], list[float]]:
     tokens: list[int] = []
     weights: list[float] = []
     for exchange in exchanges:
-        prompt, reply = encode(exchange.prompt), [*encode(exchange.reply), EOS]
+        prompt, reply = encode(exchange.prompt, marks), [*encode(exchange.reply, marks), EOS]
         tokens += prompt + reply
         weights += [0.0] * len(prompt) + [FIRST_WEIGHT] + [1.0] * (len(reply) - 1)
     return tokens, weights
 
 
-def add_tree(rng: Random, row: Row, tree: Tree, number: int, length: int) -> bool:
+def add_tree(rng: Random, row: Row, tree: Tree, number: int, length: int, marks: Sequence[str]) -> bool:
     """Add as many conversations as fit; False when the block leaves no room."""
-    head = [BOS, *encode(tree.block)] if tree.block else [BOS]
+    head = [BOS, *encode(tree.block, marks)] if tree.block else [BOS]
     room = length - len(row.tokens) - len(head)
     if room < 60:
         return False
-    built = [conversation_tokens(exchanges) for exchanges in tree.conversations]
+    built = [conversation_tokens(exchanges, marks) for exchanges in tree.conversations]
     fitting = []
     for tokens, weights in built:
         if len(tokens) <= room:
@@ -80,7 +88,7 @@ def add_tree(rng: Random, row: Row, tree: Tree, number: int, length: int) -> boo
     return True
 
 
-def make_row(rng: Random, source: Source, length: int, most: int) -> Row:
+def make_row(rng: Random, source: Source, length: int, most: int, marks: Sequence[str] = ()) -> Row:
     """A row of one or more trees with up to `most` functions each."""
     row = Row()
     number = 0
@@ -89,7 +97,7 @@ def make_row(rng: Random, source: Source, length: int, most: int) -> Row:
         space = length - len(row.tokens)
         count = rng.choices(range(1, most + 1), [3, 4, 4, 4, 3, 3, 2, 2][:most])[0]
         count = max(1, min(count, space // 150))
-        if add_tree(rng, row, source.tree(rng, count, max(4, min(16, space // 70))), number, length):
+        if add_tree(rng, row, source.tree(rng, count, max(4, min(16, space // 70))), number, length, marks):
             number += 1
         else:
             misses += 1

@@ -1,0 +1,108 @@
+"""Compare recipes at small scale: the same generated rows, one change each, the loss on held-back rows.
+
+python ablate.py base                 # one of VARIANTS; writes runs/ablation-NAME.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from recipe.bank import read_banks
+from recipe.learning import REPLY_WEIGHT, Learner, of_reply
+from recipe.model import Shape
+from recipe.pack import PROMPT_WEIGHT, arrays, make_row
+from recipe.tree import Source
+
+RUNS = Path(__file__).resolve().parent / "runs"
+LENGTH, MOST_FUNCTIONS, ROWS, HELD_BACK = 512, 3, 12, 96
+MARKS = ("<FUNCTIONS>", "</FUNCTIONS>", "[INST]", "[/INST]")
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What differs from the shipped recipe."""
+
+    shape: Shape = field(default_factory=Shape)
+    prompt_weight: float = PROMPT_WEIGHT
+    marks: tuple[str, ...] = ()
+
+
+VARIANTS = {
+    "base": Variant(),
+    "no-prompt-loss": Variant(prompt_weight=0.0),
+    "more-prompt-loss": Variant(prompt_weight=0.5),
+    "special-tokens": Variant(Shape(vocabulary=4096 + len(MARKS)), marks=MARKS),
+    "narrow": Variant(Shape(width=192, heads=3, hidden=576)),
+    "wide": Variant(Shape(width=320, heads=5, hidden=960)),
+}
+
+
+def batches(seed: int, rows: int, variant: Variant) -> Iterator[Batch]:
+    """Endless batches of `rows` rows; the same trees for every variant."""
+    source, rng = Source(read_banks()), Random(seed)
+    source.large = False
+    while True:
+        made = [make_row(rng, source, LENGTH, MOST_FUNCTIONS, variant.marks) for _ in range(rows)]
+        table = arrays(made, LENGTH)
+        weights = table["weights"].astype(np.float32)
+        weights[(weights > 0) & (weights < REPLY_WEIGHT)] = variant.prompt_weight
+        yield {
+            name: torch.from_numpy(weights if name == "weights" else array.astype(np.int64))
+            for name, array in table.items()
+        }
+
+
+def rate(share: float, step: int) -> float:
+    """Warm-up over 40 steps, constant to 0.6 of the tokens, then linear to 2%."""
+    return min(1.0, (step + 1) / 40) * (1.0 if share < 0.6 else max(0.02, 1 - 0.98 * (share - 0.6) / 0.4))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("--tokens", type=float, default=3e6)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    variant = VARIANTS[options.variant]
+    learner = Learner(variant.shape, torch.device("cpu"))
+    held_back = next(batches(2, HELD_BACK, variant))
+    RUNS.mkdir(exist_ok=True)
+    tokens = step = 0
+    told = 0.0
+    begun = time.time()
+    with (RUNS / f"ablation-{options.variant}.jsonl").open("w") as log:
+        for batch in batches(1, ROWS, variant):
+            learner.step(batch, rate(tokens / options.tokens, step), step)
+            step += 1
+            tokens += int((batch["trees"] >= 0).sum())
+            if tokens - told >= options.tokens / 12 or tokens >= options.tokens:
+                told = tokens
+                with torch.no_grad():
+                    pieces = range(0, HELD_BACK, ROWS)
+                    found = [
+                        learner.losses({name: table[at : at + ROWS] for name, table in held_back.items()})
+                        for at in pieces
+                    ]
+                    losses, weight, right = (torch.cat(parts) for parts in zip(*found, strict=True))
+                    outcome = of_reply(losses, weight, right)
+                entry = {"tokens": tokens, "step": step, "loss": round(outcome.loss, 4)}
+                entry |= {"right": round(outcome.right, 4), "minutes": round((time.time() - begun) / 60, 1)}
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+            if tokens >= options.tokens:
+                return
+
+
+if __name__ == "__main__":
+    main()

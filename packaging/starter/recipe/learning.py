@@ -1,0 +1,84 @@
+"""One training step: network, optimizers, loss. Knows tensors, no files and no schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from recipe.model import Shape, Starter, tree_mask
+from recipe.muon import Muon
+
+MUON_RATE, ADAM_RATE = 0.02, 3e-3
+# Targets of at least this weight are a reply's; the others are the prompt's.
+REPLY_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Mean loss over the reply's tokens, and the share of them that greedy decoding would get right."""
+
+    loss: float
+    right: float
+
+
+class Learner:
+    """Muon on matrices, AdamW on embeddings and norms."""
+
+    def __init__(self, shape: Shape, device: torch.device, *, compiled: bool = True) -> None:
+        self.device = device
+        self.model = Starter(shape).to(device)
+        named = list(self.model.named_parameters())
+        matrices = [parameter for name, parameter in named if parameter.ndim == 2 and "embedding" not in name]
+        self.others = [parameter for name, parameter in named if parameter.ndim == 1 or "embedding" in name]
+        self.muon = Muon(matrices, MUON_RATE)
+        self.adam = torch.optim.AdamW(self.others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+        self.body: nn.Module = torch.compile(self.model, dynamic=False) if compiled else self.model  # type: ignore[assignment]
+
+    def state(self) -> dict[str, object]:
+        return {"model": self.model.state_dict(), "muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+
+    def load(self, state: Mapping[str, dict[str, object]]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])
+
+    def losses(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, weight and whether greedy is right, for each target that has a weight."""
+        mask = tree_mask(batch["trees"], batch["branches"], torch.bfloat16)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            hidden = self.body(batch["tokens"], batch["positions"], mask)
+            weights = batch["weights"].flatten()
+            at = weights.nonzero().squeeze(1)
+            logits = functional.linear(hidden.flatten(0, 1)[at], self.model.embedding.weight)
+        targets = batch["targets"].flatten()[at]
+        with torch.no_grad():
+            right = (logits.argmax(-1) == targets).float()
+        return functional.cross_entropy(logits.float(), targets, reduction="none"), weights[at], right
+
+    def step(self, batch: Mapping[str, Tensor], factor: float, step: int) -> Outcome:
+        """Learn from a batch at `factor` of the usual rates. Raises FloatingPointError when the loss is not finite."""
+        self.muon.param_groups[0].update(lr=MUON_RATE * factor, momentum=0.85 + 0.1 * min(1.0, step / 300))
+        self.adam.param_groups[0]["lr"] = ADAM_RATE * factor
+        losses, weight, right = self.losses(batch)
+        loss = (losses * weight).sum() / weight.sum()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.others, 1.0)
+        self.muon.step()
+        self.adam.step()
+        self.muon.zero_grad(set_to_none=True)
+        self.adam.zero_grad(set_to_none=True)
+        outcome = of_reply(losses.detach(), weight, right)
+        if not math.isfinite(outcome.loss):
+            raise FloatingPointError(f"loss is {outcome.loss}")
+        return outcome
+
+
+def of_reply(losses: Tensor, weight: Tensor, right: Tensor) -> Outcome:
+    """The outcome over the reply's tokens alone."""
+    reply = weight >= REPLY_WEIGHT
+    return Outcome(float(losses[reply].mean()), float(right[reply].mean()))
