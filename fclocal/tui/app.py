@@ -98,6 +98,10 @@ class FclocalApp(App[None]):
             self.exit(return_code=self._code)
         self._change.set()
 
+    async def action_quit(self) -> None:
+        """What the palette calls."""
+        self.action_leave()
+
     def _handle_exception(self, error: Exception) -> None:
         self.fault = self.fault or error
         super()._handle_exception(error)

@@ -51,12 +51,12 @@ class ModelScreen(SideScreen):
             yield Static("Looking at this machine ...", id="fit", markup=False)
             yield Static("", id="news", markup=False)
         with Horizontal(classes="buttons"):
-            yield Button("Load (l)", id="load", variant="success", compact=True)
+            yield Button("Load", id="load", variant="success", compact=True)
             yield Select([(AUTOMATIC, "")], id="quant", allow_blank=False, value="", compact=True)
-            yield Button("Download (d)", id="download", compact=True)
-            yield Button("Cancel (x)", id="cancel", compact=True)
-            yield Button("Verify (v)", id="verify", compact=True)
-            yield Button("Remove (del)", id="remove", variant="error", compact=True)
+            yield Button("Download", id="download", compact=True)
+            yield Button("Cancel", id="cancel", compact=True)
+            yield Button("Verify", id="verify", compact=True)
+            yield Button("Remove", id="remove", variant="error", compact=True)
         yield Input(placeholder=HINT, id="model-name", compact=True)
         yield Footer(show_command_palette=False, compact=True)
 
