@@ -77,8 +77,10 @@ class ModelScreen(SideScreen):
     def pointed_at(self, event: DataTable.RowHighlighted) -> None:
         """Show the memory plan of the model under the cursor."""
         rows = self._shelf.rows if self._shelf else ()
-        self._row = rows[event.cursor_row] if event.cursor_row < len(rows) else None
-        self._plan, self._removing = None, ""
+        before, self._row = self._row, rows[event.cursor_row] if event.cursor_row < len(rows) else None
+        if before is not None and before != self._row:
+            self._plan, self._removing = None, ""
+            self.tell("")
         if self._row is not None:
             quants = [file.quant for file in self._row.entry.files if file.quant] if self._row.entry else []
             choices = [(AUTOMATIC, ""), *((quant, quant) for quant in dict.fromkeys(quants))]
@@ -88,7 +90,6 @@ class ModelScreen(SideScreen):
     @work(exclusive=True, group="fit", exit_on_error=False)
     async def _show_fit(self, row: ModelRow) -> None:
         assert self._shelf is not None
-        self.tell("")
         fit = await asyncio.to_thread(fit_of, row, self._shelf.machine)
         text = Text(f"{visible(row.entry.title if row.entry else row.name)}\n", style="bold")
         text.append(fit_bars(fit, self._shelf.machine) if fit else Text("Its size is not known."))
