@@ -37,7 +37,7 @@ LIBC = (
     "libutil.so.1",
     "libresolv.so.2",
 )
-OLD_CPU = "Nehalem"
+OLD_CPU, OLD_VARIANT = "Nehalem", "libggml-cpu-sse42.so"
 CHROOT = shutil.which("chroot") or "chroot"
 OWN = '''import sqlite3
 import wave
@@ -212,8 +212,10 @@ def old_cpu(qemu: str, root: Path) -> str:
     assert done.returncode == 0 and '"computed": true' in done.stdout, (
         f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     )
-    log = (root / "home/.cache/fclocal/llama.log").read_text(encoding="utf-8")
-    return ", ".join(line.strip() for line in log.splitlines() if "loaded CPU backend" in line) or "computed a token"
+    log = (root / "home/.cache/fclocal/llama.log").read_text(encoding="utf-8").splitlines()
+    loaded = Path([line for line in log if "loaded CPU backend" in line][-1]).name
+    assert loaded == OLD_VARIANT, loaded
+    return f"computed with {loaded}"
 
 
 if __name__ == "__main__":

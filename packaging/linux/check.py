@@ -52,6 +52,8 @@ def check(root: Path, package: Path) -> None:
     print("  " + "\n  ".join(sorted({"/".join(name.split("/")[:4]) for name in installed - before})))
     if gone := before - installed:
         sys.exit(f"Installing took away {sorted(gone)}.")
+    if changed := run(root, "dpkg", "--verify", "fclocal"):
+        sys.exit(f"dpkg does not find what it installed:\n{changed}")
     print("asked:", run(root, "fclocal", *ASKED).strip())
     used = files(root)
     print("made by using it:", ", ".join(sorted(used - installed)))

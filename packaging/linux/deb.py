@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import re
 import shutil
@@ -95,7 +96,8 @@ def fill(tree: Path) -> None:
 
 
 def control(tree: Path, architecture: str) -> None:
-    """What dpkg is told. There are no scripts: nothing is started, and removal has nothing to undo."""
+    """What dpkg is told, and the sums that `dpkg --verify` compares. There are no scripts: nothing is started, and
+    removal has nothing to undo."""
     text = CONTROL.format(
         version=source.version(),
         architecture=architecture,
@@ -103,7 +105,13 @@ def control(tree: Path, architecture: str) -> None:
         kilobytes=-(-pack.size(tree) // 1024),
         depends=depends(tree / "usr/lib/fclocal"),
     )
+    sums = [
+        f"{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}  {path.relative_to(tree)}\n"
+        for path in sorted(tree.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    ]
     _write(tree / "DEBIAN/control", text)
+    _write(tree / "DEBIAN/md5sums", "".join(sums))
 
 
 def depends(app: Path) -> str:
