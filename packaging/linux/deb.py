@@ -1,4 +1,4 @@
-"""The .deb of the built app, in dist/: `python deb.py`. Needs dpkg-deb and readelf; the same app gives the same bytes."""
+"""The .deb of the built app, in dist/: `python deb.py`. Needs dpkg-deb and readelf; same app, same bytes."""
 
 from __future__ import annotations
 
