@@ -41,6 +41,7 @@ VARIANTS = {
     "no-prompt-loss": Variant(prompt_weight=0.0),
     "more-prompt-loss": Variant(prompt_weight=0.5),
     "special-tokens": Variant(Shape(vocabulary=4096 + len(MARKS)), marks=MARKS),
+    "rope-base-100000": Variant(Shape(rope_base=100_000.0)),
     "narrow": Variant(Shape(width=192, heads=3, hidden=576)),
     "wide": Variant(Shape(width=320, heads=5, hidden=960)),
 }
