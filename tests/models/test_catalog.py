@@ -13,7 +13,7 @@ from fclocal.models.catalog import DIALECTS, load_catalog
 from fclocal.models.names import CatalogName, HubRepo, parse_name
 from fclocal.models.quants import quant_of, size_contradicts
 
-SHIPPED = load_catalog(shipped=paths.catalog_file(), own=Path("/nonexistent"))
+SHIPPED = load_catalog(shipped=paths.catalog_file(), own=Path(__file__).with_name("no-such-catalog.toml"))
 
 CARD_MODELS = {
     "Trelis/deepseek-coder-1.3b-instruct-function-calling-v2": "9AQbJubSda9Z8EM00A",
