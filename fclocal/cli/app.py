@@ -102,6 +102,7 @@ def _alone(
     gpu_layers: opt.GpuLayers = "auto",
     adapter: opt.Adapter = None,
     verbose: opt.Verbose = False,
+    version: opt.Version = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
         from fclocal.cli.terminal_app import open_app  # deferred: Textual is only for this

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from fclocal import __version__
 from fclocal.errors import UsageError
 
 Model: TypeAlias = Annotated[
@@ -57,6 +58,20 @@ PrintPrompt: TypeAlias = Annotated[
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout.")]
 Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", help="Show llama.cpp's log on stderr.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"fclocal {__version__}")
+        raise typer.Exit
+
+
+Version: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--version", help="Print the version and exit.", callback=_print_version, is_eager=True, expose_value=False
+    ),
+]
 
 
 def gpu_layers(word: str) -> int | None:

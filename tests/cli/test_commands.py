@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fclocal import __version__
 from fclocal.__main__ import main
 from fclocal.chat.store import FILE, Sessions
 from fclocal.cli.help import render
@@ -48,6 +49,11 @@ def run(home: dict[str, str], *words: str, stdin: bytes = b"") -> subprocess.Com
     assert "Traceback" not in story
     assert "llama_" not in story and "ggml_" not in story
     return done
+
+
+def test_the_version_is_one_line(home: dict[str, str]) -> None:
+    done = run(home, "--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"fclocal {__version__}\n".encode(), b"")
 
 
 def test_call_prints_one_json_line_and_nothing_else(home: dict[str, str], functions: Path) -> None:
