@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from fclocal.chat.receipt import plain, receipt_json
+from fclocal.chat.receipt import call_object, plain, receipt_json
 from fclocal.chat.stored import StoredCall, StoredSession
 from fclocal.dialects.dialect import Dialect, prompt_text, write_reply
 from fclocal.functions import Json, JsonObject, to_openai
@@ -121,8 +121,7 @@ def _paragraphs(message: Message, known: dict[str, StoredCall]) -> list[str]:
 def _call_lines(call: StoredCall | None) -> list[str]:
     if call is None:
         return []
-    shown = {"function": call.final.name, "arguments": plain(call.final.arguments)}
-    body = json.dumps(shown, ensure_ascii=False, indent=2)
+    body = json.dumps(call_object(call.final), ensure_ascii=False, indent=2)
     words = [f"Call, {call.outcome}", call.verdict, f"{call.ms:.0f} ms" if call.ms is not None else ""]
     lines = [f"{', '.join(filter(None, words))}:", "", *_fenced(body, "json"), ""]
     if call.edited is not None:

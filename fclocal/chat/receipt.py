@@ -11,9 +11,14 @@ from fclocal.functions import Json, JsonObject
 from fclocal.messages import FunctionCall
 
 
+def call_object(call: FunctionCall) -> dict[str, Json]:
+    """A call as a JSON object."""
+    return {"function": call.name, "arguments": plain(call.arguments)}
+
+
 def call_json(call: FunctionCall) -> str:
     """A call as one line of JSON."""
-    return json.dumps({"function": call.name, "arguments": plain(call.arguments)}, ensure_ascii=False)
+    return json.dumps(call_object(call), ensure_ascii=False)
 
 
 def receipt_json(receipt: Receipt) -> JsonObject:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from fclocal.chat.grounding import question
 from fclocal.chat.offer import make_offer
-from fclocal.chat.receipt import plain, receipt_json
+from fclocal.chat.receipt import call_object, receipt_json
 from fclocal.chat.reply import reply
 from fclocal.cli.options import prompt_text
 from fclocal.cli.rim import json_line, say
@@ -18,7 +18,7 @@ from fclocal.cli.words import TurnWords, read_choice
 from fclocal.dialects.dialect import prompt_text as spell
 from fclocal.errors import ExitCode, NoCall, UsageError
 from fclocal.events import CallReady, ReplyFinished, TextDelta
-from fclocal.functions import Function, Json
+from fclocal.functions import Function
 from fclocal.messages import Message, SystemMessage, UserMessage
 from fclocal.runtime import choose, open_runtime, open_tools, settings
 from fclocal.tools.toolset import functions_in
@@ -88,7 +88,7 @@ async def make_call(prompt: str | None, words: TurnWords, *, as_json: bool) -> i
         by_name = {function.name: function for function in functions}
         if plan.missing != "off":
             _report_unsupported(ready, by_name[ready.call.name], ask=plan.missing == "ask" and words.choice == "auto")
-    value: dict[str, Json] = {"function": ready.call.name, "arguments": plain(ready.call.arguments)}
+    value = call_object(ready.call)
     if as_json:
         value["receipt"] = receipt_json(ready.receipt)
     print(json_line(value), flush=True)

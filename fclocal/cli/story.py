@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from fclocal.chat.receipt import call_json, plain, receipt_json, receipt_lines
+from fclocal.chat.receipt import call_json, call_object, receipt_json, receipt_lines
 from fclocal.cli.rim import json_line, say
 from fclocal.escapes import visible
 from fclocal.events import (
@@ -47,14 +47,14 @@ class Story:
                 if self._streaming:
                     print(visible(text), end="", flush=True)
             case CallReady(call=call, receipt=receipt):
-                self.calls.append({"id": call.id, "function": call.name, "arguments": plain(call.arguments)})
+                self.calls.append({"id": call.id, **call_object(call)})
                 self.calls[-1]["receipt"] = receipt_json(receipt)
                 self._end_line()
                 self.answer = ""
                 self._say("call", call_json(call))
                 self._say("receipt", "\n".join(receipt_lines(receipt)))
             case CallFinished(call=call, outcome="proposed"):
-                self.proposed.append(json_line({"function": call.name, "arguments": plain(call.arguments)}))
+                self.proposed.append(json_line(call_object(call)))
             case CallFinished(call=call, result=result, ms=ms, outcome=outcome):
                 self.denied = self.denied or outcome == "denied"
                 self._keep_result(call.id, result.content, outcome)

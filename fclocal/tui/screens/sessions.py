@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Footer, Input, Static
 
-from fclocal.chat.receipt import plain, receipt_json
+from fclocal.chat.receipt import call_object, receipt_json
 from fclocal.chat.stored import SessionSummary, StoredSession
 from fclocal.functions import Json
 from fclocal.messages import AssistantMessage, FunctionResult, SystemMessage, UserMessage
@@ -155,9 +155,7 @@ def exported(stored: StoredSession) -> Json:
             case FunctionResult(call_id=call_id, content=content, ok=ok, name=name):
                 messages.append({"role": "tool", "tool_call_id": call_id, "name": name, "content": content, "ok": ok})
             case AssistantMessage(text=text, calls=calls):
-                made: list[Json] = [
-                    {"id": call.id, "function": call.name, "arguments": plain(call.arguments)} for call in calls
-                ]
+                made: list[Json] = [{"id": call.id, **call_object(call)} for call in calls]
                 messages.append({"role": "assistant", "content": text, "calls": made})
     receipts: dict[str, Json] = {one.call.id: receipt_json(one.receipt) for one in stored.calls if one.receipt}
     outcomes: dict[str, Json] = {one.call.id: one.outcome for one in stored.calls}
