@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import torch
 from recipe.bank import read_banks
-from recipe.learning import REPLY_WEIGHT, Learner, of_reply
+from recipe.learning import REPLY_WEIGHT, Learner, of_reply, rate, tensors
 from recipe.model import Shape
 from recipe.pack import PROMPT_WEIGHT, arrays, make_row
 from recipe.tree import Source
 
 RUNS = Path(__file__).resolve().parent / "runs"
 LENGTH, MOST_FUNCTIONS, ROWS, HELD_BACK = 512, 3, 12, 96
+HOLD = 0.6
 MARKS = ("<FUNCTIONS>", "</FUNCTIONS>", "[INST]", "[/INST]")
 Batch = dict[str, torch.Tensor]
 
@@ -53,18 +53,10 @@ def batches(seed: int, rows: int, variant: Variant) -> Iterator[Batch]:
     source.large = False
     while True:
         made = [make_row(rng, source, LENGTH, MOST_FUNCTIONS, variant.marks) for _ in range(rows)]
-        table = arrays(made, LENGTH)
-        weights = table["weights"].astype(np.float32)
+        batch = tensors(arrays(made, LENGTH))
+        weights = batch["weights"]
         weights[(weights > 0) & (weights < REPLY_WEIGHT)] = variant.prompt_weight
-        yield {
-            name: torch.from_numpy(weights if name == "weights" else array.astype(np.int64))
-            for name, array in table.items()
-        }
-
-
-def rate(share: float, step: int) -> float:
-    """Warm-up over 40 steps, constant to 0.6 of the tokens, then linear to 2%."""
-    return min(1.0, (step + 1) / 40) * (1.0 if share < 0.6 else max(0.02, 1 - 0.98 * (share - 0.6) / 0.4))
+        yield batch
 
 
 def main() -> None:
@@ -84,7 +76,7 @@ def main() -> None:
     begun = time.time()
     with (RUNS / f"ablation-{options.variant}.jsonl").open("w") as log:
         for batch in batches(1, ROWS, variant):
-            learner.step(batch, rate(tokens / options.tokens, step), step)
+            learner.step(batch, rate(tokens / options.tokens, step, HOLD), step)
             step += 1
             tokens += int((batch["trees"] >= 0).sum())
             if tokens - told >= options.tokens / 12 or tokens >= options.tokens:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import torch
 import torch.nn.functional as functional
 from export import read
 from recipe.bank import read_banks
+from recipe.learning import tensors
 from recipe.model import Shape, Starter, tree_mask
 from recipe.pack import FIRST_WEIGHT, Row, arrays, encode, make_row
 from recipe.tree import Source
@@ -38,7 +38,7 @@ class Sight:
 
 def sights(model: Starter, row: Row, length: int) -> Iterator[Sight]:
     """Every call of a row."""
-    table = {name: torch.from_numpy(array.astype(np.int64)) for name, array in arrays([row], length).items()}
+    table = tensors(arrays([row], length))
     with torch.no_grad():
         mask = tree_mask(table["trees"], table["branches"], torch.float32)
         hidden = model(table["tokens"], table["positions"], mask)

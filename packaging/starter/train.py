@@ -11,17 +11,11 @@ from random import Random
 import numpy as np
 import torch
 from export import read
-from recipe.learning import Learner
+from recipe.learning import Learner, rate, tensors
 from recipe.model import Shape
 
 RUNS = Path(__file__).resolve().parent / "runs"
 ROWS = {512: 12, 640: 10, 1536: 4}
-
-
-def rate(fraction: float, step: int, hold: float) -> float:
-    """Warm-up over 40 steps, constant to `hold` of the time, then linear to 2%."""
-    warm = min(1.0, (step + 1) / 40)
-    return warm * (1.0 if fraction < hold else max(0.02, 1 - 0.98 * (fraction - hold) / (1 - hold)))
 
 
 def lengths_at(fraction: float) -> list[int]:
@@ -38,14 +32,6 @@ def next_shard(rng: Random, fraction: float) -> Path:
             if ready:
                 return ready[0]
         time.sleep(0.5)
-
-
-def read_shard(path: Path) -> dict[str, torch.Tensor]:
-    """The rows of a shard as tensors, by name."""
-    return {
-        name: torch.from_numpy(array.astype(np.float32 if name == "weights" else np.int64))
-        for name, array in np.load(path).items()
-    }
 
 
 def deadline(default: float) -> float:
@@ -100,7 +86,7 @@ def main() -> None:
         if fraction >= 1.0:
             break
         shard = next_shard(rng, fraction)
-        data = read_shard(shard)
+        data = tensors(np.load(shard))
         shard.unlink()
         length = data["tokens"].shape[1]
         order = torch.randperm(len(data["tokens"]))

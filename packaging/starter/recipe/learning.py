@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
@@ -24,6 +26,20 @@ class Outcome:
 
     loss: float
     right: float
+
+
+def rate(share: float, step: int, hold: float) -> float:
+    """Part of the learning rates: warm-up over 40 steps, constant to `hold` of the training, then linear to 2%."""
+    warm = min(1.0, (step + 1) / 40)
+    return warm * (1.0 if share < hold else max(0.02, 1 - 0.98 * (share - hold) / (1 - hold)))
+
+
+def tensors(table: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Tensor]:
+    """Rows as pack.py makes them, for the network."""
+    return {
+        name: torch.from_numpy(array.astype(np.float32 if name == "weights" else np.int64))
+        for name, array in table.items()
+    }
 
 
 class Learner:
