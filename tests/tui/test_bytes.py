@@ -109,7 +109,7 @@ def test_neither_do_the_names_of_files_and_what_servers_say(tmp_path: Path) -> N
             time.sleep(0.7)  # the half second in which keys do not count
             mark = len(app.output)
             app.write("y")
-        app.wait_for("ready |", seconds=30)
+        app.wait_for("ready |")
         for key, seen in (("\x1bOR", "noted"), ("\x1bOQ", "built in")):
             mark = len(app.output)
             app.write(key)
@@ -182,7 +182,7 @@ def test_a_thousand_resizes_and_a_paste_of_ten_megabytes(start: Start) -> None:
             app.read(0)
         app.resize(100, 40)
         app.write("\x1b[200~" + "y" * 10_000_000 + "\x1b[201~")
-        app.wait_for("10,000,000 characters", seconds=30)
+        app.wait_for("10,000,000 characters", seconds=120)
         leave(app)
 
 
