@@ -72,9 +72,8 @@ def find_installed(text: str, catalog: Catalog, store: Store) -> tuple[Installed
     Raises ModelMissing when there is none, and UsageError for a name that cannot be one.
     """
     match parse_name(text):
-        case LocalFile(path):
+        case LocalFile(path, tag):
             found = tuple(model for model in store.installed() if path.absolute() in model.paths)
-            tag = None
         case HubRepo(repo, revision, tag):
             found = store.of_repo(repo, revision=revision)
         case CatalogName(name, tag):

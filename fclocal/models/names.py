@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from fclocal import paths
-from fclocal.errors import ModelMissing, UsageError
+from fclocal.errors import ModelBroken, ModelMissing, UsageError
 from fclocal.grammar.syntax import Layout
 from fclocal.models.catalog import Catalog, Entry
-from fclocal.models.quants import PREFERRED, by_tag, shard_of, true_quant, wrong_label
+from fclocal.models.quants import PREFERRED, RemoteFile, Variant, by_tag, quant_of, shard_of, true_quant, wrong_label
 from fclocal.models.repair import overrides
 from fclocal.models.safe_names import check_file, check_repo, check_revision
 from fclocal.models.shards import read_model, shard_paths
@@ -23,13 +24,16 @@ from fclocal.native.hyperparameters import Hyperparameters, hyperparameters
 STARTER: Final = "starter"
 _HUB_HOSTS: Final = ("hf.co/", "huggingface.co/", "www.huggingface.co/")
 _HUB_PAGE: Final = re.compile(r"(?P<repo>[^/]+/[^/@:]+)/(?:blob|resolve|tree)/(?P<revision>[^/]+)(?:/(?P<file>.+))?")
+# At least two characters, so that the drive of C:name is none.
+_TAGGED_PATH: Final = re.compile(r"(?P<path>..+):(?P<tag>[\w-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A path on this machine."""
+    """A path on this machine; `tag` is the quantization that is wanted of it."""
 
     path: Path
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +88,16 @@ class ModelSource:
 
 
 def parse_name(text: str) -> Reference:
-    """Read NAME, NAME:QUANT, owner/repo[@revision][:QUANT|:file.gguf], hf.co/..., a Hub page's address, or a path.
+    """Read NAME[:QUANT], owner/repo[@revision][:QUANT|:file.gguf], hf.co/..., a Hub page's address, or PATH[:QUANT].
 
     Raises UsageError with the accepted forms.
     """
     text = text.strip()
     if not text or "\x00" in text or len(text) > 4096:
         raise UsageError("The model's name is empty or impossible.", "Give a name of fclocal catalog, or a .gguf file.")
+    tagged = _TAGGED_PATH.fullmatch(text)
+    if tagged and _is_path(tagged["path"]) and not os.path.lexists(_at_home(Path(text))):
+        return LocalFile(_at_home(Path(tagged["path"])), tagged["tag"])
     if _is_path(text):
         return LocalFile(_at_home(Path(text)))
     hub = text.removeprefix("https://").removeprefix("http://")
@@ -113,8 +120,8 @@ def resolve(text: str, catalog: Catalog, store: Store) -> ModelSource:
     ModelBroken for a file that is no model.
     """
     match parse_name(text):
-        case LocalFile(path):
-            return source_from_file(local_file(path), catalog=catalog)
+        case LocalFile(path, tag):
+            return source_from_file(local_file(path, tag), catalog=catalog)
         case CatalogName(name, tag):
             return _named(name, tag, catalog, store)
         case HubRepo(repo, revision, tag):
@@ -166,21 +173,26 @@ def source_from_file(
     )
 
 
-def local_file(path: Path) -> Path:
-    """The GGUF file that `path` means: itself, or the only model in a folder. Raises ModelMissing or UsageError."""
+def local_file(path: Path, tag: str | None = None) -> Path:
+    """The GGUF file that `path` means: itself, or the only model in a folder; of quantization `tag`.
+
+    Raises ModelMissing, ModelBroken and UsageError.
+    """
     try:
-        if not path.is_dir():
-            if not path.exists():
-                raise ModelMissing(f"There is no file {path}.", "Try: fclocal list")
-            return path
-        found = sorted(entry for entry in path.iterdir() if entry.suffix == ".gguf")
+        if not path.exists():
+            raise ModelMissing(f"There is no file {path}.", "Try: fclocal list")
+        found = _models_at(path)
     except OSError as error:
         raise ModelMissing(f"{path} cannot be read: {error.strerror or error}.") from None
-    firsts = [entry for entry in found if (shard_of(entry.name) or ("", 1, 1))[1] == 1]
-    if len(firsts) == 1:
-        return firsts[0]
-    cure = f"Name one of: {', '.join(entry.name for entry in firsts[:8])}." if firsts else "fclocal import makes one."
-    raise UsageError(f"The folder {path} holds {len(firsts) or 'no'} GGUF models.", cure)
+    if tag and found:
+        named = {Variant(_quant_at(model), (RemoteFile(model.name, 0),)): model for model in found}
+        wanted = by_tag(tuple(named), tag, where=str(path)).quant
+        found = [model for variant, model in named.items() if variant.quant == wanted]
+    if len(found) == 1:
+        return found[0]
+    cure = f"Name one of: {', '.join(model.name for model in found[:8])}." if found else "fclocal import makes one."
+    what = f"{len(found) or 'no'} GGUF models{f' of {tag}' if tag and found else ''}"
+    raise UsageError(f"The folder {path} holds {what}.", cure)
 
 
 def unknown(name: str, catalog: Catalog) -> ModelMissing:
@@ -228,6 +240,24 @@ def _pick(found: Sequence[Installed], tag: str | None, text: str) -> Installed:
         return named[by_tag(tuple(named), tag, where=f"{text} on this machine")]
     preferred = [model for model in found if model.quant == PREFERRED]
     return preferred[0] if preferred else max(found, key=lambda model: (model.used or "", model.size))
+
+
+def _models_at(path: Path) -> list[Path]:
+    """The file `path`, or the models in the folder `path`, each by its first shard. Raises OSError."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(entry for entry in path.iterdir() if entry.suffix == ".gguf")
+    return [entry for entry in found if (shard_of(entry.name) or ("", 1, 1))[1] == 1]
+
+
+def _quant_at(path: Path) -> str:
+    """What the weights are, or for a broken file what its name says; if that is nothing, its fault is raised."""
+    try:
+        return true_quant(read_model(path), path.name)
+    except (ModelBroken, ModelMissing):
+        if label := quant_of(path.name):
+            return label
+        raise
 
 
 def _texts(value: object) -> tuple[str, ...]:

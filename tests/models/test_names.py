@@ -38,6 +38,11 @@ COMMIT = "d" * 40
         ("x.gguf", LocalFile(Path("x.gguf"))),
         ("/m/x", LocalFile(Path("/m/x"))),
         (r"C:\m\x.gguf", LocalFile(Path(r"C:\m\x.gguf"))),
+        (r"C:\m\x.gguf:Q8_0", LocalFile(Path(r"C:\m\x.gguf"), "Q8_0")),
+        ("./x.gguf:UD-Q4_K_XL", LocalFile(Path("x.gguf"), "UD-Q4_K_XL")),
+        ("x.gguf:q8_0", LocalFile(Path("x.gguf"), "q8_0")),
+        ("/m/x:Q8_0", LocalFile(Path("/m/x"), "Q8_0")),
+        ("./x:y.gguf", LocalFile(Path("x:y.gguf"))),
     ],
 )
 def test_names(text: str, meaning: object) -> None:
@@ -160,6 +165,29 @@ def test_folder_with_one_model(tmp_path: Path, store: Store) -> None:
         resolve(str(folder), load_catalog(), store)
 
 
+def test_path_with_a_quantization(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    catalog, q8 = load_catalog(), {"blk.0.attn_q.weight": ((64, 64), 8)}
+    (tmp_path / "a.gguf").write_bytes(gguf())
+    assert resolve("a.gguf:f16", catalog, store).path == Path("a.gguf")
+    with pytest.raises(ModelMissing, match=r"a\.gguf has no quantization 'Q4_K_M'\. It has: F16\.") as caught:
+        resolve("./a.gguf:Q4_K_M", catalog, store)
+    assert caught.value.exit_code == 3
+    (tmp_path / "b.gguf").write_bytes(gguf(tensors=q8))
+    assert resolve("./:Q8_0", catalog, store).path == Path("b.gguf")
+    with pytest.raises(ModelMissing, match=r"It has: F16, Q8_0\."):
+        resolve(f"{tmp_path}:Q4_K_M", catalog, store)
+    (tmp_path / "c.gguf").write_bytes(gguf(tensors=q8))
+    with pytest.raises(UsageError, match=r"2 GGUF models of Q8_0\. Name one of: b\.gguf, c\.gguf\."):
+        resolve(f"{tmp_path}:Q8_0", catalog, store)
+
+
+def test_a_file_with_a_colon_in_its_name(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "model").write_bytes(gguf())
+    (tmp_path / "model:v2").write_bytes(gguf())
+    assert resolve(f"{tmp_path}/model:v2", load_catalog(), store).path == tmp_path / "model:v2"
+
+
 def shard(number: int, count: int, tensors: dict[str, object]) -> bytes:
     metadata = dict(LLAMA) | {"split.count": count, "split.no": number}
     return gguf(metadata if number == 0 else {"split.count": count, "split.no": number}, tensors)
@@ -182,8 +210,9 @@ def test_shards_are_joined(tmp_path: Path, store: Store) -> None:
 def test_broken_files_are_named(tmp_path: Path, store: Store) -> None:
     path = tmp_path / "page.gguf"
     path.write_text("<!doctype html>" * 10)
-    with pytest.raises(ModelBroken, match="web page"):
-        resolve(str(path), load_catalog(), store)
+    for text in (str(path), f"{path}:Q8_0"):
+        with pytest.raises(ModelBroken, match="web page"):
+            resolve(text, load_catalog(), store)
 
 
 def test_old_files_get_their_missing_splitter(tmp_path: Path, store: Store) -> None:
