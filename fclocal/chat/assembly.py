@@ -83,6 +83,7 @@ class Assembly:
         self._messages = messages
         self._parser = self._new_parser()
         self._open: _OpenCall | None = None
+        self._cut_off = False
 
     def _new_parser(self) -> pieces.ReplyParser:
         return self._dialect.parser(tuple(self._offer.by_name), optional=self._offer.without_arguments)
@@ -90,7 +91,7 @@ class Assembly:
     @property
     def inside_call(self) -> bool:
         """Whether a call is under way and not whole."""
-        return self._open is not None
+        return self._cut_off or self._open is not None
 
     def add(self, tokens: Sequence[Token]) -> Iterable[ReplyEvent]:
         """Take new tokens in and give the events they make. Stops at a call that must be tried again."""
@@ -101,7 +102,7 @@ class Assembly:
                 return
 
     def finish(self) -> Iterable[ReplyEvent]:
-        """The events of what was held back at the end. Raises BadCall for a call that is cut off or unreadable."""
+        """The events of what was held back at the end. Raises BadCall for a call that is unreadable."""
         rest = self.draft.finish()
         held = (*(self._parser.feed(rest) if rest else ()), *self._parser.finish())
         yield from self._events(held)
@@ -142,8 +143,10 @@ class Assembly:
                     yield from self._ended(self._open, end)
                     if self.retry:
                         return
+                case pieces.Malformed(fault="truncated"):
+                    self._cut_off = True
                 case pieces.Malformed(reason=reason):
-                    raise BadCall(f"The model's call cannot be used: {reason}.", "Try again, or raise --max-tokens.")
+                    raise BadCall(f"The model's call cannot be used: {reason}.", "Try again.")
 
     def _ended(self, call: _OpenCall, end: int) -> Iterable[ReplyEvent]:
         offered = self._offer.by_name[call.name]

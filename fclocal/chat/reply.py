@@ -14,7 +14,7 @@ from fclocal.chat.assembly import Assembly, Identity, Retry
 from fclocal.chat.budget import Ledger, ledger, refuse_overflow
 from fclocal.chat.model import Model
 from fclocal.chat.offer import Offer, make_offer
-from fclocal.engine.request import Decoded, Prefilled, Request, Sampling, Stopped, Token
+from fclocal.engine.request import Decoded, Prefilled, Request, Sampling, Stopped, StopReason, Token
 from fclocal.errors import BadCall
 from fclocal.events import CallReady, FinishReason, PromptRead, ReplyEvent, ReplyFinished, TokenScore, TokensScored
 from fclocal.functions import Function, JsonObject
@@ -87,7 +87,7 @@ async def reply(model: Model, request: ReplyRequest) -> AsyncGenerator[ReplyEven
                     for event in assembly.finish():
                         yield event
                     if assembly.retry is None:
-                        _refuse_unfinished(assembly, request)
+                        _refuse_unfinished(assembly, request, reason)
                         yield ReplyFinished(_finish(reason, assembly), timings, offer.notes, at_stop=reason == "stop")
                         return
             if assembly.retry:
@@ -187,13 +187,20 @@ def _request(request: ReplyRequest, book: Ledger, grammar: TurnGrammar | None) -
     )
 
 
-def _refuse_unfinished(assembly: Assembly, request: ReplyRequest) -> None:
+def _refuse_unfinished(assembly: Assembly, request: ReplyRequest, reason: StopReason) -> None:
     owed = request.choice not in ("auto", "none") and not assembly.calls
-    if assembly.inside_call or owed:
-        raise BadCall(f"The call was cut off at {request.max_tokens} tokens.", "Raise --max-tokens.")
+    if not (assembly.inside_call or owed):
+        return
+    match reason:
+        case "length":
+            raise BadCall(f"The call was cut off at {request.max_tokens} tokens.", "Raise --max-tokens.")
+        case "stop":
+            raise BadCall("A stop string ended the call before it was whole.", "Choose one that no call can hold.")
+        case "end" | "cancelled":
+            raise BadCall("The reply ended before its call was whole.", "Try again.")
 
 
-def _finish(reason: str, assembly: Assembly) -> FinishReason:
+def _finish(reason: StopReason, assembly: Assembly) -> FinishReason:
     if reason == "cancelled":
         return "cancelled"
     if assembly.calls:

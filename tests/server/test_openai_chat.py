@@ -171,6 +171,14 @@ def test_stop_and_length_end_a_reply(client: openai.OpenAI) -> None:
     assert short.finish_reason == "length"
 
 
+@pytest.mark.parametrize("stop", ["Par", "city", "weather", '"function"'])
+def test_a_stop_string_inside_a_call_is_named_as_its_end(client: openai.OpenAI, stop: str) -> None:
+    with pytest.raises(openai.UnprocessableEntityError, match="A stop string ended the call"):
+        make(client, tools=[WEATHER], tool_choice="required", stop=[stop])
+    with pytest.raises(openai.UnprocessableEntityError, match="cut off at 3 tokens"):
+        make(client, tools=[WEATHER], tool_choice="required", max_tokens=3)
+
+
 def test_developer_messages_and_parts_reach_the_prompt(client: openai.OpenAI) -> None:
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
     plain = make(client, messages=[{"role": "user", "content": parts}], max_tokens=2).usage
