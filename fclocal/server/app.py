@@ -37,6 +37,7 @@ ROUTES = (
     ollama_routes,
     page_routes,
 )
+UNREADABLE = Failure(400, "The body cannot be read as JSON.", code="invalid_body")
 _STATUSES = {
     400: "The request cannot be used.",
     401: "A key is needed.",
@@ -96,8 +97,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
 async def _refuse_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return refusal(Failure(400, "The body is not JSON.", code="invalid_body"), request.url.path)
+    if first["type"] == "json_invalid" or (first["type"], first["loc"]) == ("missing", ("body",)):
+        return refusal(UNREADABLE, request.url.path)
     param = ".".join(str(part) for part in first["loc"] if part != "body")
     sentence = f"{param}: {first['msg']}." if param else f"The body cannot be used: {first['msg']}."
     return refusal(Failure(400, sentence, code="invalid_body", param=param or None), request.url.path)
@@ -105,6 +106,8 @@ async def _refuse_body(request: Request, error: Exception) -> Response:
 
 async def _refuse_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's own, for JSON that is too deep or holds a number that is too long
+        return refusal(UNREADABLE, request.url.path)
     words = {404: "There is no such route here.", 405: "This route does not answer that method."}
     sentence = words.get(error.status_code, str(error.detail))
     headers = dict(error.headers or {})

@@ -52,6 +52,14 @@ def test_a_foreign_page_reaches_no_route(served: Running) -> None:
     assert requests.get(f"{served.url}/v1/models", headers=own, timeout=20).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/api/chat", "/completion"])
+def test_unreadable_bodies_are_refused_in_one_wording(served: Running, path: str) -> None:
+    deep, long = b"[" * 100_000, b'{"n": 1' + b"0" * 5000 + b"}"
+    for body in (b"", b"{", b"\xff\xfe", b'{"a": "\\ud800', deep, long):
+        answer = requests.post(served.url + path, headers=JSON, data=body, timeout=20)
+        assert answer.status_code == 400 and "The body cannot be read as JSON." in answer.text, (body[:20], answer.text)
+
+
 def test_only_json_is_read(served: Running) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data; boundary=x"):
         for method, path in routes(served):
