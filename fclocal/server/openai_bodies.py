@@ -197,6 +197,7 @@ def functions_of(tools: Sequence[JsonObject] | None) -> tuple[Function, ...]:
 def messages_of(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
     """The conversation; system messages at its beginning become one. Raises Rejected."""
     made = [_message(message, index) for index, message in enumerate(messages)]
+    _refuse_orphans(made)
     if not isinstance(made[-1], UserMessage | FunctionResult):
         raise reject("The last message must be the user's or a tool's.", param=f"messages[{len(made) - 1}].role")
     return join_system(made)
@@ -229,6 +230,18 @@ def arguments_of(given: str | Mapping[str, Json], param: str) -> JsonObject:
     if not isinstance(value, dict):
         raise reject("The arguments of an earlier call are not a JSON object.", param=param)
     return value
+
+
+def _refuse_orphans(messages: Sequence[Message]) -> None:
+    """Raise Rejected for the result of a call that nobody made. Calls without an id may be answered under any."""
+    called: set[str] = set()
+    for index, message in enumerate(messages):
+        match message:
+            case AssistantMessage(calls=calls):
+                called.update(call.id for call in calls)
+            case FunctionResult(call_id=answered) if answered and not called & {answered, ""}:
+                sentence = f"No earlier message of the assistant has a call with the id {answered[:80]!r}."
+                raise reject(sentence, param=f"messages[{index}].tool_call_id")
 
 
 def _message(message: ChatMessage, index: int) -> Message:

@@ -13,6 +13,15 @@ from tests.server.conftest import BOOK, WEATHER, Running
 
 ASK = [{"role": "user", "content": "What is the weather in Paris?"}]
 
+ORPHAN = {"role": "tool", "tool_call_id": "c9", "content": "x"}
+CALLED = {
+    "role": "assistant",
+    "tool_calls": [
+        {"id": name, "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+        for name in ("c1", "c2")
+    ],
+}
+
 
 @pytest.fixture
 def client(served: Running) -> Iterator[openai.OpenAI]:
@@ -107,6 +116,28 @@ def test_a_result_comes_back_into_the_conversation(client: openai.OpenAI) -> Non
     assert reply.choices[0].finish_reason
 
 
+@pytest.mark.parametrize(
+    "history",
+    [
+        [
+            CALLED,
+            {"role": "tool", "tool_call_id": "c2", "content": "1"},
+            {"role": "tool", "tool_call_id": "c1", "content": "2"},
+        ],
+        [CALLED, {"role": "tool", "tool_call_id": "c1", "content": "1"}, {"role": "user", "content": "And?"}],
+        [CALLED, {"role": "user", "content": "Wait"}, {"role": "tool", "tool_call_id": "c1", "content": "1"}],
+        [
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]},
+            {"role": "tool", "tool_call_id": "x", "content": "1"},
+        ],
+        [{"role": "assistant", "function_call": {"name": "f"}}, {"role": "function", "name": "f", "content": "1"}],
+        [{"role": "function", "name": "f", "content": "1"}],
+    ],
+)
+def test_results_are_taken_in_every_form_that_clients_send(client: openai.OpenAI, history: list[object]) -> None:
+    assert make(client, messages=[*ASK, *history], max_tokens=2).choices
+
+
 def test_json_formats_are_held_to(client: openai.OpenAI) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}, "required": ["n"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": True}}
@@ -198,6 +229,8 @@ def test_unknown_fields_are_named(client: openai.OpenAI) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0]"),
         ({"messages": [*ASK, {"role": "assistant", "content": "It"}]}, "messages[1].role"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+        ({"messages": [*ASK, ORPHAN]}, "messages[1].tool_call_id"),
+        ({"messages": [*ASK, CALLED, ORPHAN]}, "messages[2].tool_call_id"),
         ({"temperature": -1}, "temperature"),
         ({"n": 1000}, "n"),
         ({"max_tokens": 0}, "max_tokens"),
