@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from fclocal.functions import Json
 from fclocal.grammar.cases import key
 from fclocal.grammar.expand import TooMuchWork
+from fclocal.grammar.numbers import DIGITS
 from fclocal.grammar.plan import Planner
 from fclocal.grammar.plans import ListPlan, LiteralPlan, NumberPlan, ObjectPlan, Plan, TextPlan
 from fclocal.grammar.probe import UNLIMITED, refused_leaf, short_texts
@@ -32,6 +33,7 @@ from fclocal.grammar.source import Conjunction
 RECURSION = 3
 MAX_LEVELS = 150
 MAX_SIZE = 1 << 16
+MAX_REMAINDERS = 5000
 MAX_OPTIONAL = 300
 MAX_SHAPES = 8_000
 MAX_COUNTED = 2_000
@@ -56,15 +58,16 @@ class Builder:
     def build(self, conjunction: Conjunction) -> Shape | None:
         """The shape of all values of the conjunction; None when there is none. Raises TooMuchWork."""
         root = self.planner.expansion.meaningful(conjunction)
-        self._find_cycles(root)
-        for fuel in (RECURSION, 1, 0) if self._back else (0,):
-            self._known.clear()
-            self._weight = 0
-            try:
-                return self._shape(root, fuel)
-            except (TooMuchWork, RecursionError):
-                if fuel == 0:
-                    raise
+        with localcontext(prec=DIGITS):
+            self._find_cycles(root)
+            for fuel in (RECURSION, 1, 0) if self._back else (0,):
+                self._known.clear()
+                self._weight = 0
+                try:
+                    return self._shape(root, fuel)
+                except (TooMuchWork, RecursionError):
+                    if fuel == 0:
+                        raise
         return None
 
     def _find_cycles(self, root: Conjunction) -> None:
@@ -129,9 +132,9 @@ class Builder:
         digits = max(len(dump(least)), *(len(str(bound)) for bound in (plan.low, plan.high, plan.step)))
         extent = Extent(least, length(least), digits + 2)
         found = Number(plan.whole, plan.low, plan.high, plan.low_open, plan.high_open, plan.step, extent)
-        if plan.step is not None and refused_leaf(stepped_leaf(found)):
+        if plan.step is not None and (not _countable(plan.step) or refused_leaf(stepped_leaf(found))):
             self.notes.left[plan.pointer] = "multipleOf"
-            return replace(found, step=None)
+            return replace(found, step=None, wanted_step=plan.step)
         return found
 
     def _text(self, plan: TextPlan) -> Text | None:
@@ -355,6 +358,14 @@ def fields(
     for extra in extras:
         closing = max(closing, extra.key.extent.closing + extra.value.extent.closing + 6, size)
     return Fields(members, extras, fewest, most, Extent(least, size, closing + 1))
+
+
+def _countable(step: Decimal) -> bool:
+    """Whether llguidance can follow the remainders of a step. It takes others, and gives up in the middle of a call,
+    some after half a minute."""
+    _, digits, exponent = step.normalize().as_tuple()
+    count = int("".join(map(str, digits))) * 10 ** max(int(exponent), 0)
+    return count <= MAX_REMAINDERS or 10**5 % count == 0
 
 
 def _least_number(plan: NumberPlan) -> Json:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from fclocal.functions import Json
+from fclocal.grammar.numbers import DIGITS
 from fclocal.grammar.probe import short_texts
 from fclocal.grammar.shapes import Either, Fields, Items, Literals, Number, Shape, Text
 
@@ -34,9 +35,12 @@ def _number(shape: Number, chance: random.Random) -> Json:
     if chance.random() < 0.2 or not isinstance(least, int | float):
         return least
     step = shape.step or Decimal(1 if shape.whole or chance.random() < 0.5 else "0.25")
+    if shape.wanted_step and chance.random() < 0.5:
+        step = shape.wanted_step
     base = Decimal(str(least))
     for _ in range(4):
-        found = base + step * chance.randint(-12, 12) * chance.choice((1, 1, 7, 100))
+        with localcontext(prec=DIGITS):
+            found = base + step * chance.randint(-12, 12) * chance.choice((1, 1, 7, 100))
         low = shape.low is None or found > shape.low or (found == shape.low and not shape.low_open)
         high = shape.high is None or found < shape.high or (found == shape.high and not shape.high_open)
         if low and high:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 MAX_DIGITS = 19
+# Any float is exact in so many.
+DIGITS = 400
 MAX_DECIMALS = 15
 
 

@@ -36,7 +36,10 @@ class Literals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Number:
-    """A number between two bounds (each may be None or left out); `step` is what it is a multiple of, or None."""
+    """A number between two bounds (each may be None or left out); `step` is what it is a multiple of, or None.
+
+    `wanted_step` is what it should be a multiple of where only the check can tell.
+    """
 
     whole: bool
     low: Decimal | None
@@ -45,6 +48,7 @@ class Number:
     high_open: bool
     step: Decimal | None
     extent: Extent
+    wanted_step: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

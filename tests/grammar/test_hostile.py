@@ -8,7 +8,7 @@ import time
 import pytest
 
 from fclocal.functions import Json
-from fclocal.grammar.schema import BrokenSchema, compile_schema
+from fclocal.grammar.schema import BrokenSchema, compile_schema, compile_value
 from tests.grammar.walks import matcher, value_grammar
 
 TEXT: Json = {"type": "string"}
@@ -121,6 +121,26 @@ def test_what_can_never_be_called_is_set_aside(name: str) -> None:
 )
 def test_big_is_not_hostile(name: str) -> None:
     assert compile_schema(HOSTILE[name]).enforced == "full"
+
+
+@pytest.mark.parametrize("step", [7, 3600, 100_000, 0.01, 86_400, 65_536, 9_000_000, 1_000_000_007, 1e300])
+@pytest.mark.parametrize("bounds", [{}, {"minimum": 1, "maximum": 10**12}])
+def test_multiples_are_enforced_or_left_to_the_check(step: float, bounds: dict[str, Json]) -> None:
+    schema = {"type": "integer", "multipleOf": step, **bounds}
+    try:
+        compiled = compile_value(schema)
+    except BrokenSchema as broken:
+        assert step > 10**12 and "can satisfy it" in broken.reason
+        return
+    began = time.process_time()
+    found = matcher(value_grammar(compiled))
+    for byte in str(0 if step > 10**12 else int(max(step, 1) * 7)).encode():
+        found.compute_bitmask()
+        assert found.consume_token(byte), found.get_error()
+    found.compute_bitmask()
+    assert not found.is_error() and found.is_accepting(), found.get_error()
+    assert time.process_time() - began < SECONDS
+    assert dict(compiled.unenforced) == ({"/multipleOf": "multipleOf"} if 5000 < step != 100_000 else {})
 
 
 def test_without_a_grammar_the_check_stands_alone() -> None:

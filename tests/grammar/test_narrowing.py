@@ -33,6 +33,9 @@ HARD: list[dict[str, Json]] = [
     arguments({"type": "number", "not": {"type": "integer"}}),
     arguments({"type": "object", "propertyNames": {"pattern": "^[ab]$"}, "additionalProperties": WHOLE}),
     arguments({"not": {"multipleOf": 2}, "type": "integer"}),
+    arguments({"type": "number", "multipleOf": 1e300, "minimum": 1}),
+    arguments({"type": "integer", "multipleOf": 10**30 + 1, "maximum": -1}),
+    arguments({"type": "integer", "multipleOf": 86_400, "minimum": 1}),
     arguments(WHOLE, **{"not": {"required": ["z"], "properties": {"z": {"pattern": "x"}}}}),
 ]
 
@@ -53,6 +56,11 @@ def test_only_the_offending_argument_is_cut_down() -> None:
     lark = value_grammar(narrowed(compile_schema(schema), (Problem("/a", "uniqueItems", ""),)))
     assert admits(lark, '{"a": [7], "z": "anything the user said"}')
     assert not admits(lark, '{"a": [7, 7]}')
+
+
+def test_the_last_try_at_a_multiple_has_more_than_one() -> None:
+    lark = value_grammar(narrowed(compile_schema(arguments({"type": "integer", "multipleOf": 86_400}))))
+    assert len({json.loads(walk(lark, seed))["a"] for seed in range(12)}) > 3
 
 
 def test_a_key_written_twice_leads_to_an_object_without_others() -> None:
