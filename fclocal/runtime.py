@@ -16,13 +16,13 @@ from fclocal.config import Config, read_config
 from fclocal.dialects.dialect import Dialect
 from fclocal.dialects.select import DEFAULT, from_template, pick
 from fclocal.engine.engine import Engine
-from fclocal.errors import UsageError
+from fclocal.errors import NewerFile, UsageError
 from fclocal.functions import Function, parse_functions
 from fclocal.models.adapter_files import find_adapter
 from fclocal.models.catalog import load_catalog
 from fclocal.models.load_plan import here, plan_load, slow_notice
-from fclocal.models.names import STARTER, ModelSource, resolve
-from fclocal.models.store import Store
+from fclocal.models.names import STARTER, ModelSource, resolve, starter_path
+from fclocal.models.store import Store, hash_file
 from fclocal.native.gguf import LongArray, read_array
 from fclocal.tools.builtin import Builtins, expand
 from fclocal.tools.gather import Toolbox
@@ -91,9 +91,10 @@ def settings() -> Config:
 def choose(options: Options, config: Config) -> Chosen:
     """Find the model and its dialect without loading it. Raises ModelMissing, ModelBroken, UsageError."""
     catalog = load_catalog()
-    source = resolve(options.model or config.model or STARTER, catalog, Store())
+    store = Store()
+    source = resolve(options.model or config.model or STARTER, catalog, store)
     dialect, notices = speak(options.dialect, source)
-    return Chosen(source, dialect, (*catalog.problems, *source.notes, *notices))
+    return Chosen(source, dialect, (*catalog.problems, *source.notes, *notices, *_unread_index(source, store)))
 
 
 def speak(wanted: str | None, source: ModelSource) -> tuple[Dialect, tuple[str, ...]]:
@@ -146,10 +147,28 @@ async def open_model(chosen: Chosen, options: Options, *, progress: Progress | N
                 verbose=options.verbose,
             )
         )
-        digest = await asyncio.to_thread(store.file_sha256, source.path)
+        digest = await asyncio.to_thread(_sha256, source, store)
         stop = tuple(dict.fromkeys((*chosen.dialect.stop, *source.stop)))
         store.mark_used(source.path)
         yield Model(source.name, engine, chosen.dialect, digest, source.quant, stop)
+
+
+def _unread_index(source: ModelSource, store: Store) -> tuple[str, ...]:
+    """A sentence when the built-in model, which needs no index, goes on beside one that a later version wrote."""
+    try:
+        store.check_index()
+    except NewerFile as newer:
+        return (str(newer),) if source.path == starter_path() else ()
+    return ()
+
+
+def _sha256(source: ModelSource, store: Store) -> str:
+    try:
+        return store.file_sha256(source.path)
+    except NewerFile:
+        if source.path != starter_path():
+            raise
+        return hash_file(source.path)
 
 
 def _slow(chosen: Chosen, options: Options) -> tuple[str, ...]:

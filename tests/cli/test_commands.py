@@ -6,8 +6,10 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,18 @@ def run(home: dict[str, str], *words: str, stdin: bytes = b"") -> subprocess.Com
 def test_the_version_is_one_line(home: dict[str, str]) -> None:
     done = run(home, "--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"fclocal {__version__}\n".encode(), b"")
+
+
+def test_the_starter_needs_no_index_that_can_be_read(home: dict[str, str], functions: Path) -> None:
+    index = Path(home["FCLOCAL_DATA"]) / "models.sqlite"
+    index.parent.mkdir(mode=0o700)
+    with closing(sqlite3.connect(index)) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = index.read_bytes()
+    done = run(home, "call", "What is the weather in Paris?", "--functions", str(functions), "--choice", "required")
+    assert done.returncode == 0 and done.stdout.startswith(CALL.encode())
+    assert "was written by a newer fclocal" in done.stderr.decode()
+    assert index.read_bytes() == before
 
 
 def test_call_prints_one_json_line_and_nothing_else(home: dict[str, str], functions: Path) -> None:
