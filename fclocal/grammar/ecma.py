@@ -22,7 +22,8 @@ _BIG = re.compile(r"\{\d*,?\d{4,}\}")
 _ENDS = re.compile(r"[)$*+?]*")
 _CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "0": 0, "a": 7, "e": 27}
 _QUANTIFIER = re.compile(r"\{\d{1,6}(,\d{0,6})?\}")
-_PROPERTY = re.compile(r"\{\^?[A-Za-z_]{1,40}\}")
+# RE2 knows scripts and categories by their bare names.
+_PROPERTY = re.compile(r"\{(\^?)(?:(?:Script|sc|General_Category|gc)=)?([A-Za-z_]{1,40})\}")
 
 
 class Unportable(ValueError):
@@ -155,7 +156,7 @@ class Rewriter:
         if found is None:
             raise Unportable("a Unicode property without a name")
         self.at = found.end()
-        return f"\\{char}{found.group()}"
+        return f"\\{char}{{{found[1]}{found[2]}}}"
 
     def _code(self, char: str) -> int:
         """The character that an escape stands for; `char` follows the backslash."""

@@ -83,6 +83,8 @@ def test_all_but_some_words(words: list[str], text: str) -> None:
         (r"^[^]$", ["a", "\n"], [""]),
         (r"(?i)^abc$", ["aBc"], ["abd"]),
         (r"^\p{Lu}$", ["É"], ["é"]),
+        (r"^\p{General_Category=Lu}[\p{sc=Greek}\d]+$", ["Éα1"], ["éα", "Éa"]),
+        (r"^\P{Script=Greek}$", ["a"], ["α"]),
         (r"^.{1500,2500}$", ["a" * 1500, "a" * 2500], ["a" * 1499, "a" * 2501]),
         (r"^a|b$", ["ax", "xb"], ["xa"]),
         (r"\Aab\Z", ["ab"], ["ab\n"]),
