@@ -364,7 +364,7 @@ def _countable(step: Decimal) -> bool:
     """Whether llguidance can follow the remainders of a step. It takes others, and gives up in the middle of a call,
     some after half a minute."""
     _, digits, exponent = step.normalize().as_tuple()
-    count = int("".join(map(str, digits))) * 10 ** max(int(exponent), 0)
+    count = int(Decimal((0, digits, max(int(exponent), 0))))
     return count <= MAX_REMAINDERS or 10**5 % count == 0
 
 
