@@ -15,15 +15,14 @@ from random import Random
 
 import torch
 from recipe.bank import read_banks
-from recipe.learning import REPLY_WEIGHT, Learner, of_reply, rate, tensors
+from recipe.learning import GUIDANCE, REPLY_WEIGHT, Learner, of_reply, rate, tensors
 from recipe.model import Shape
 from recipe.pack import PROMPT_WEIGHT, arrays, make_row
 from recipe.tree import Source
 
 RUNS = Path(__file__).resolve().parent / "runs"
-LENGTH, MOST_FUNCTIONS, ROWS, HELD_BACK = 512, 3, 12, 96
+LENGTH, MOST_FUNCTIONS, ROWS, HELD_BACK = 512, 4, 12, 96
 HOLD = 0.6
-MARKS = ("<FUNCTIONS>", "</FUNCTIONS>", "[INST]", "[/INST]")
 Batch = dict[str, torch.Tensor]
 
 
@@ -33,17 +32,18 @@ class Variant:
 
     shape: Shape = field(default_factory=Shape)
     prompt_weight: float = PROMPT_WEIGHT
-    marks: tuple[str, ...] = ()
+    guidance: float = GUIDANCE
 
 
 VARIANTS = {
     "base": Variant(),
+    "no-guidance": Variant(guidance=0.0),
+    "more-guidance": Variant(guidance=1.0),
     "no-prompt-loss": Variant(prompt_weight=0.0),
-    "more-prompt-loss": Variant(prompt_weight=0.5),
-    "special-tokens": Variant(Shape(vocabulary=4096 + len(MARKS)), marks=MARKS),
-    "rope-base-100000": Variant(Shape(rope_base=100_000.0)),
-    "narrow": Variant(Shape(width=192, heads=3, hidden=576)),
-    "wide": Variant(Shape(width=320, heads=5, hidden=960)),
+    "rope-base-10000": Variant(Shape(rope_base=10_000.0)),
+    "six-layers": Variant(Shape(layers=6, hidden=768, select=3, copy=4)),
+    "narrow": Variant(Shape(width=192, heads=3, hidden=384)),
+    "wide": Variant(Shape(width=320, heads=5, hidden=640)),
 }
 
 
@@ -52,7 +52,7 @@ def batches(seed: int, rows: int, variant: Variant) -> Iterator[Batch]:
     source, rng = Source(read_banks()), Random(seed)
     source.large = False
     while True:
-        made = [make_row(rng, source, LENGTH, MOST_FUNCTIONS, variant.marks) for _ in range(rows)]
+        made = [make_row(rng, source, LENGTH, MOST_FUNCTIONS) for _ in range(rows)]
         batch = tensors(arrays(made, LENGTH))
         weights = batch["weights"]
         weights[(weights > 0) & (weights < REPLY_WEIGHT)] = variant.prompt_weight
@@ -68,7 +68,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     variant = VARIANTS[options.variant]
-    learner = Learner(variant.shape, torch.device("cpu"))
+    learner = Learner(variant.shape, torch.device("cpu"), guidance=variant.guidance)
     held_back = next(batches(2, HELD_BACK, variant))
     RUNS.mkdir(exist_ok=True)
     tokens = step = 0
@@ -87,10 +87,15 @@ def main() -> None:
                         learner.losses({name: table[at : at + ROWS] for name, table in held_back.items()})
                         for at in pieces
                     ]
-                    losses, weight, right = (torch.cat(parts) for parts in zip(*found, strict=True))
-                    outcome = of_reply(losses, weight, right)
+                    losses, weight, right = (torch.cat([part[index] for part in found]) for index in range(3))
+                    guided = sum(float(part[3]) for part in found) / len(found)
+                    outcome = of_reply(losses, weight, right, guided)
                 entry = {"tokens": tokens, "step": step, "loss": round(outcome.loss, 4)}
-                entry |= {"right": round(outcome.right, 4), "minutes": round((time.time() - begun) / 60, 1)}
+                entry |= {
+                    "right": round(outcome.right, 4),
+                    "guided": round(guided, 4),
+                    "minutes": round((time.time() - begun) / 60, 1),
+                }
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
             if tokens >= options.tokens:

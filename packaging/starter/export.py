@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from recipe.model import Shape, Starter
+from recipe.pieces import PIECES
 from recipe.tokens import BOS, EOS, vocabulary
 
 HERE = Path(__file__).resolve().parent
@@ -35,6 +36,15 @@ def gguf_name(name: str) -> str:
         return "output_norm.weight"
     _, layer, inner = name.split(".", 2)
     return f"blk.{layer}.{BLOCK_NAMES[inner]}.weight"
+
+
+def token_type(index: int, token: str) -> gguf.TokenType:
+    """What llama.cpp is to make of a token."""
+    if index in {BOS, EOS}:
+        return gguf.TokenType.CONTROL
+    if token in PIECES:
+        return gguf.TokenType.USER_DEFINED
+    return gguf.TokenType.UNUSED if token.startswith("<unused") else gguf.TokenType.NORMAL
 
 
 def write(weights: dict[str, npt.NDArray[np.float32]], shape: Shape, target: Path, *, quantize: bool) -> None:
@@ -63,13 +73,7 @@ def write(weights: dict[str, npt.NDArray[np.float32]], shape: Shape, target: Pat
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    control, unused, normal = gguf.TokenType.CONTROL, gguf.TokenType.UNUSED, gguf.TokenType.NORMAL
-    writer.add_token_types(
-        [
-            control if index in {BOS, EOS} else unused if token.startswith("<unused") else normal
-            for index, token in enumerate(tokens)
-        ]
-    )
+    writer.add_token_types([token_type(index, token) for index, token in enumerate(tokens)])
     writer.add_token_merges(merges)
     writer.add_bos_token_id(BOS)
     writer.add_eos_token_id(EOS)

@@ -15,14 +15,14 @@ from recipe.tree import Source
 
 SHARDS = Path(__file__).resolve().parent / "runs" / "shards"
 # Row length -> (rows of a shard, most functions, share of the product's own functions).
-SHAPES = {512: (96, 2, 0.12), 640: (80, 4, 0.12), 1536: (32, 8, 0.3)}
+SHAPES = {384: (96, 3, 0.12), 640: (80, 5, 0.15), 896: (56, 8, 0.3)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--ahead", type=int, default=6, help="shards of each length to keep ready")
-    parser.add_argument("--lengths", default="640,1536")
+    parser.add_argument("--lengths", default="640,896")
     parser.add_argument("--count", type=int, default=0, help="stop after so many shards")
     options = parser.parse_args()
     SHARDS.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def main() -> None:
             if len(list(SHARDS.glob(f"{length}-*.npz"))) >= options.ahead:
                 continue
             rows, most, source.own = SHAPES[length]
-            source.large = length > 1000
+            source.large = length > 800
             part = SHARDS / f"part-{os.getpid()}.tmp"
             with part.open("wb") as file:
                 np.savez(file, **arrays([make_row(rng, source, length, most) for _ in range(rows)], length))

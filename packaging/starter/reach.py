@@ -17,13 +17,16 @@ import torch.nn.functional as functional
 from export import read
 from recipe.bank import read_banks
 from recipe.learning import tensors
-from recipe.model import Shape, Starter, tree_mask
-from recipe.pack import FIRST_WEIGHT, Row, arrays, encode, make_row
+from recipe.model import Shape, Starter
+from recipe.pack import FIRST_WEIGHT, Row, arrays, make_row
+from recipe.pieces import CALL
+from recipe.sources import OPENERS
+from recipe.tokens import piece_ids
 from recipe.tree import Source
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE.parents[1] / "fclocal" / "models" / "starter" / "starter.gguf"
-IN_BLOCK, IN_REPLY = encode('{\n    "function": "'), encode('{"function": "')
+CALLS = piece_ids()[CALL[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +43,16 @@ def sights(model: Starter, row: Row, length: int) -> Iterator[Sight]:
     """Every call of a row."""
     table = tensors(arrays([row], length))
     with torch.no_grad():
-        mask = tree_mask(table["trees"], table["branches"], torch.float32)
-        hidden = model(table["tokens"], table["positions"], mask)
+        hidden, _, _ = model(table["tokens"], table["positions"], table["trees"], table["branches"])
         shares = functional.linear(hidden, model.embedding.weight)[0].softmax(-1)
     names: dict[int, dict[int, int]] = defaultdict(dict)
-    for at in range(len(row.tokens) - len(IN_BLOCK)):
-        if row.branches[at] == 0 and row.tokens[at : at + len(IN_BLOCK)] == IN_BLOCK:
-            names[row.trees[at]].setdefault(row.tokens[at + len(IN_BLOCK)], row.positions[at + len(IN_BLOCK)])
+    for at, token in enumerate(row.tokens[:-1]):
+        if row.branches[at] == 0 and token in OPENERS:
+            names[row.trees[at]].setdefault(row.tokens[at + 1], row.positions[at + 1])
     for at, weight in enumerate(row.weights):
-        if weight != FIRST_WEIGHT or row.targets[at] != IN_REPLY[0]:
+        if weight != FIRST_WEIGHT or row.targets[at] != CALLS:
             continue
-        begin, offered = at + len(IN_REPLY), names[row.trees[at]]
+        begin, offered = at + 1, names[row.trees[at]]
         right = row.targets[begin]
         if right in offered:
             share = float(shares[begin, list(offered)].sum())
@@ -62,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--rows", type=int, default=30)
-    parser.add_argument("--length", type=int, default=1536)
+    parser.add_argument("--length", type=int, default=896)
     options = parser.parse_args()
     model = Starter(Shape())
     model.load_state_dict(read(options.model, model.shape))
@@ -71,7 +73,7 @@ def main() -> None:
     for _ in range(options.rows):
         for sight in sights(model, make_row(rng, source, options.length, 8), options.length):
             groups["functions", sight.functions].append(sight)
-            groups["distance", sight.distance // 200 * 200].append(sight)
+            groups["distance", sight.distance // 100 * 100].append(sight)
     for (what, value), members in sorted(groups.items()):
         share = sum(one.share for one in members) / len(members)
         right = sum(one.right for one in members) / len(members)

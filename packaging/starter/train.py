@@ -15,19 +15,20 @@ from recipe.learning import Learner, rate, tensors
 from recipe.model import Shape
 
 RUNS = Path(__file__).resolve().parent / "runs"
-ROWS = {512: 12, 640: 10, 1536: 4}
+MEANINGS = 0.8
+ROWS = {384: 16, 640: 10, 896: 7}
 
 
 def lengths_at(fraction: float) -> list[int]:
-    """Short rows first; later mostly long ones, because choosing in a block of many functions is what comes last."""
-    return [512] if fraction < 0.06 else [640] * 6 + [1536] * 4 if fraction < 0.7 else [640] * 3 + [1536] * 7
+    """Short rows first; later more long ones, because choosing in a block of many functions is what comes last."""
+    return [384] if fraction < 0.06 else [640] * 7 + [896] * 3 if fraction < 0.5 else [640, 896]
 
 
 def next_shard(rng: Random, fraction: float) -> Path:
     """The oldest ready shard of the wanted length, else of any; waits while there is none."""
     while True:
         wanted = rng.choice(lengths_at(fraction))
-        for pattern in (f"{wanted}-*.npz", "640-*.npz", "1536-*.npz", "512-*.npz"):
+        for pattern in (f"{wanted}-*.npz", "640-*.npz", "896-*.npz", "384-*.npz"):
             ready = sorted((RUNS / "shards").glob(pattern), key=lambda path: path.name.split("-")[1])
             if ready:
                 return ready[0]
@@ -42,6 +43,15 @@ def deadline(default: float) -> float:
         return default
 
 
+def add_meanings(embedding: torch.Tensor, meanings: torch.Tensor) -> None:
+    """Add what meanings.py found, in directions drawn by lot, at MEANINGS of the embeddings' own length."""
+    width = embedding.shape[1]
+    directions = torch.linalg.qr(torch.randn(width, width))[0][:, : meanings.shape[1]].to(embedding.device)
+    with torch.no_grad():
+        scale = MEANINGS * embedding.norm(dim=1).mean() / meanings.norm(dim=1).mean()
+        embedding += scale * meanings.to(embedding.device) @ directions.T
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=110)
@@ -51,6 +61,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--start", type=Path, help="a starter.gguf whose weights to begin with, without a checkpoint")
+    parser.add_argument("--meanings", type=Path, help="runs/meanings.pt, for the embeddings of a fresh run")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -67,6 +78,8 @@ def main() -> None:
         step, tokens, spent = saved["step"], saved["tokens"], saved["spent"]
     elif options.start:
         learner.model.load_state_dict(read(options.start, learner.model.shape))
+    if options.meanings and not last.exists():
+        add_meanings(learner.model.embedding.weight, torch.load(options.meanings, weights_only=True))
     begun = time.time()
     end = begun + options.minutes * 60 - spent
     saved_at = begun
@@ -105,6 +118,7 @@ def main() -> None:
                     "minutes": round((spent + time.time() - begun) / 60, 2),
                     "loss": round(running, 4),
                     "right": round(outcome.right, 4),
+                    "guided": round(outcome.guided, 4),
                     "rate": round(factor, 3),
                     "length": length,
                     "speed": round(batch["tokens"].numel() / (time.time() - started)),

@@ -171,7 +171,8 @@ def test_legacy_functions_are_answered_in_their_form(client: openai.OpenAI) -> N
 
 
 def test_choices_have_their_own_seeds(client: openai.OpenAI) -> None:
-    asked = {"temperature": 2.0, "seed": 3, "max_tokens": 12, "n": 3}
+    # Not hotter: where all tokens are about as likely, the rounding of another place in the KV cache draws another one.
+    asked = {"temperature": 1.0, "seed": 3, "max_tokens": 12, "n": 3}
     texts = [choice.message.content for choice in make(client, **asked).choices]
     assert len(set(texts)) > 1
     assert texts == [choice.message.content for choice in make(client, **asked).choices]

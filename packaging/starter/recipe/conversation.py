@@ -14,14 +14,19 @@ from recipe.values import Json, Value, sample
 from recipe.wording import named, parts_of, say
 from recipe.words import lists
 
+# The first question of a slot is asked so often. Were all ways to begin a text as likely as each other, each would be
+# less likely than a call, and greedy decoding would call although the model means to ask.
+COMMON_QUESTION = 0.7
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One user turn as prompt text and the reply to it."""
+    """One user turn as prompt text and the reply to it; `function` is what a question is about."""
 
     prompt: str
     reply: str
     kind: str
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def noisy(rng: Random, text: str, values: dict[str, Value]) -> str:
 def question(rng: Random, argument: Argument) -> str:
     words = argument.name.replace("_", " ")
     asks = argument.slot.ask or (f"What is the {words}?", f"Which {words} should I use?")
-    return rng.choice(asks)
+    return asks[0] if rng.random() < COMMON_QUESTION else rng.choice(asks)
 
 
 def reply_to(rng: Random, request: Request) -> tuple[str, str]:
@@ -202,7 +207,7 @@ def ask_conversation(rng: Random, function: Function, system: str, *, resolve: f
     if made is None or not made.missing:
         return []
     wanted = made.missing[0]
-    exchanges = [Exchange(turn(made.text, system), question(rng, wanted), "ask")]
+    exchanges = [Exchange(turn(made.text, system), question(rng, wanted), "ask", function.name)]
     if len(made.missing) == 1 and rng.random() < resolve and wanted.slot.type != "boolean":
         value = made.values[wanted.slot.key]
         said = rng.choice(lists()["given"]).replace("{}", value.said)

@@ -1,4 +1,9 @@
-"""One training step: network, optimizers, loss. Knows tensors, no files and no schedule."""
+"""One training step: network, optimizers, loss. Knows tensors, no files and no schedule.
+
+Beside the loss on tokens, two heads are guided: the first head of one layer is to look at the function that the reply
+is about (at the begin of the text when there is none), the first head of a later layer at the tokens that the reply
+repeats. Finding a name in the block is the slowest skill to arise by itself; shown where to look, it arises early.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +17,23 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from recipe.model import Shape, Starter, tree_mask
+from recipe.model import Looks, Shape, Starter
 from recipe.muon import Muon
 
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
+GUIDANCE = 1.0
 # Targets of at least this weight are a reply's; the others are the prompt's.
 REPLY_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Mean loss over the reply's tokens, and the share of them that greedy decoding would get right."""
+    """Mean loss over the reply's tokens, the share of them that greedy decoding would get right, and the guided heads'
+    loss."""
 
     loss: float
     right: float
+    guided: float
 
 
 def rate(share: float, step: int, hold: float) -> float:
@@ -45,8 +53,10 @@ def tensors(table: Mapping[str, npt.NDArray[np.generic]]) -> dict[str, Tensor]:
 class Learner:
     """Muon on matrices, AdamW on embeddings and norms."""
 
-    def __init__(self, shape: Shape, device: torch.device, *, compiled: bool = True) -> None:
-        self.device = device
+    def __init__(
+        self, shape: Shape, device: torch.device, *, compiled: bool = True, guidance: float = GUIDANCE
+    ) -> None:
+        self.device, self.guidance = device, guidance
         self.model = Starter(shape).to(device)
         named = list(self.model.named_parameters())
         matrices = [parameter for name, parameter in named if parameter.ndim == 2 and "embedding" not in name]
@@ -63,38 +73,47 @@ class Learner:
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
 
-    def losses(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss, weight and whether greedy is right, for each target that has a weight."""
-        mask = tree_mask(batch["trees"], batch["branches"], torch.bfloat16)
+    def losses(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Loss, weight and whether greedy is right, for each target with a weight; and the guided heads' loss."""
+        looks = Looks(batch["groups"], batch["selects"], batch["copies"], batch["targets"])
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            hidden = self.body(batch["tokens"], batch["positions"], mask)
+            hidden, chosen, copied = self.body(
+                batch["tokens"], batch["positions"], batch["trees"], batch["branches"], looks
+            )
             weights = batch["weights"].flatten()
             at = weights.nonzero().squeeze(1)
             logits = functional.linear(hidden.flatten(0, 1)[at], self.model.embedding.weight)
         targets = batch["targets"].flatten()[at]
         with torch.no_grad():
             right = (logits.argmax(-1) == targets).float()
-        return functional.cross_entropy(logits.float(), targets, reduction="none"), weights[at], right
+        guided = missed(chosen, batch["selects"], batch["weights"]) + missed(copied, batch["copies"], batch["weights"])
+        return functional.cross_entropy(logits.float(), targets, reduction="none"), weights[at], right, guided
 
     def step(self, batch: Mapping[str, Tensor], factor: float, step: int) -> Outcome:
         """Learn from a batch at `factor` of the usual rates. Raises FloatingPointError when the loss is not finite."""
         self.muon.param_groups[0].update(lr=MUON_RATE * factor, momentum=0.85 + 0.1 * min(1.0, step / 300))
         self.adam.param_groups[0]["lr"] = ADAM_RATE * factor
-        losses, weight, right = self.losses(batch)
-        loss = (losses * weight).sum() / weight.sum()
+        losses, weight, right, guided = self.losses(batch)
+        loss = (losses * weight).sum() / weight.sum() + self.guidance * guided
         loss.backward()
         nn.utils.clip_grad_norm_(self.others, 1.0)
         self.muon.step()
         self.adam.step()
         self.muon.zero_grad(set_to_none=True)
         self.adam.zero_grad(set_to_none=True)
-        outcome = of_reply(losses.detach(), weight, right)
+        outcome = of_reply(losses.detach(), weight, right, float(guided))
         if not math.isfinite(outcome.loss):
             raise FloatingPointError(f"loss is {outcome.loss}")
         return outcome
 
 
-def of_reply(losses: Tensor, weight: Tensor, right: Tensor) -> Outcome:
+def missed(found: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of -log of the attention that reached the wanted places."""
+    weights = weights * (wanted > 0)
+    return -((found + 1e-6).log() * weights).sum() / weights.sum()
+
+
+def of_reply(losses: Tensor, weight: Tensor, right: Tensor, guided: float) -> Outcome:
     """The outcome over the reply's tokens alone."""
     reply = weight >= REPLY_WEIGHT
-    return Outcome(float(losses[reply].mean()), float(right[reply].mean()))
+    return Outcome(float(losses[reply].mean()), float(right[reply].mean()), guided)

@@ -11,13 +11,28 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    vocabulary: int = 4096
+    """`select` and `copy` are the layers whose first head the trainer guides (see learning.py)."""
+
+    vocabulary: int = 6144
     width: int = 256
-    layers: int = 6
+    layers: int = 8
     heads: int = 4
-    hidden: int = 768
-    rope_base: float = 10000.0
+    hidden: int = 512
+    rope_base: float = 500000.0
     epsilon: float = 1e-6
+    select: int = 4
+    copy: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """For each token (rows, length): the group it is a part of, the group to choose and the group to copy `targets`
+    from when predicting the next one. 0 is nowhere."""
+
+    groups: Tensor
+    selects: Tensor
+    copies: Tensor
+    targets: Tensor
 
 
 class Block(nn.Module):
@@ -38,33 +53,40 @@ class Block(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.down.weight)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, wanted: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         batch, length, width = x.shape
         y = functional.rms_norm(x, (width,), self.attention_norm, self.epsilon)
         query, key, value = (
             layer(y).view(batch, length, self.heads, -1).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )
         query, key = rotate(query, cos, sin), rotate(key, cos, sin)
-        seen = attend(query, key, value, mask)
+        seen, found = attend(query, key, value, mask, wanted)
         x = x + self.output(seen.transpose(1, 2).reshape(batch, length, width))
         y = functional.rms_norm(x, (width,), self.feed_norm, self.epsilon)
-        return x + self.down(functional.silu(self.gate(y)) * self.up(y))
+        return x + self.down(functional.silu(self.gate(y)) * self.up(y)), found
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, pieces: int = 4) -> Tensor:
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, wanted: Tensor | None, pieces: int = 4
+) -> tuple[Tensor, Tensor | None]:
     """Masked attention in pieces of queries, each over the keys up to its end: 5/8 of the work of one causal mask.
+    With `wanted` (rows, length, length) also the part of the first head's attention that falls there.
 
     Plain products and a softmax, because PyTorch's fused kernel takes twice as long on a CPU when it has a mask.
     """
     length, scale = query.shape[2], query.shape[3] ** -0.5
     ends = [length * (index + 1) // pieces for index in range(pieces)]
     starts = [0, *ends[:-1]]
-    seen = []
+    seen, found = [], []
     for start, end in zip(starts, ends, strict=True):
         scores = query[:, :, start:end] @ key[:, :, :end].mT
         shares = (scores.float() * scale + mask[:, :, start:end, :end]).softmax(-1)
         seen.append(shares.to(value.dtype) @ value[:, :, :end])
-    return torch.cat(seen, dim=2)
+        if wanted is not None:
+            found.append((shares[:, 0] * wanted[:, start:end, :end]).sum(-1))
+    return torch.cat(seen, dim=2), torch.cat(found, dim=1) if found else None
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -74,7 +96,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Starter(nn.Module):
-    """Token ids, positions and mask to normalised hidden states."""
+    """Token ids and their places in a tree to normalised hidden states."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -88,13 +110,25 @@ class Starter(nn.Module):
             "frequencies", shape.rope_base ** (-torch.arange(half, dtype=torch.float32) / half), persistent=False
         )
 
-    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, tokens: Tensor, positions: Tensor, trees: Tensor, branches: Tensor, looks: Looks | None = None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Hidden states, and with `looks` the attention that the guided heads give to the wanted places."""
+        dtype = torch.bfloat16 if torch.is_autocast_enabled(tokens.device.type) else torch.float32
+        mask = tree_mask(trees, branches, dtype)
         angles = positions[:, None, :, None].float() * self.frequencies
-        cos, sin = angles.cos().to(mask.dtype), angles.sin().to(mask.dtype)
-        x = self.embedding(tokens).to(mask.dtype)
-        for block in self.blocks:
-            x = block(x, cos, sin, mask)
-        return functional.rms_norm(x, (self.shape.width,), self.norm.to(x.dtype), self.shape.epsilon)
+        cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
+        wanted: dict[int, Tensor] = {}
+        if looks is not None:
+            chosen = looks.groups[:, None] == looks.selects[:, :, None]
+            same = (looks.groups[:, None] == looks.copies[:, :, None]) & (tokens[:, None] == looks.targets[:, :, None])
+            wanted = {self.shape.select: chosen, self.shape.copy: same}
+        found: dict[int, Tensor | None] = {}
+        x = self.embedding(tokens).to(dtype)
+        for index, block in enumerate(self.blocks):
+            x, found[index] = block(x, cos, sin, mask, wanted.get(index))
+        hidden = functional.rms_norm(x, (self.shape.width,), self.norm.to(x.dtype), self.shape.epsilon)
+        return hidden, found[self.shape.select], found[self.shape.copy]
 
 
 def tree_mask(trees: Tensor, branches: Tensor, dtype: torch.dtype) -> Tensor:

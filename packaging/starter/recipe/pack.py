@@ -1,8 +1,7 @@
-"""Trees to rows of tokens with position, tree, conversation, target and weight. Knows numpy, not torch."""
+"""Trees to rows of tokens with position, tree, conversation, target, weight and places to look at. Knows no torch."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -11,12 +10,33 @@ import numpy as np
 import numpy.typing as npt
 
 from recipe.conversation import Exchange
-from recipe.tokens import BOS, EOS, load
+from recipe.pieces import CALL
+from recipe.sources import FIRST_FUNCTION, NOWHERE, USER, block_groups, look
+from recipe.tokens import BOS, encode, piece_ids
 from recipe.tree import Source, Tree
 
 FIRST_WEIGHT = 4.0
+NAME_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT = 6.0, 2.0, 3.0
 PROMPT_WEIGHT = 0.1
 PROMPT_SHARE = 0.12
+CALL_BEGINS, *ARGUMENTS_BEGIN = (piece_ids()[piece] for piece in CALL[:3])
+VALUE_BEGINS = {piece_ids()[piece] for piece in CALL[3:7]}
+# Of the conversations of one turn, so many end behind the function's name, or behind the first words of a text:
+# choosing is learned last, and what follows is learned long before.
+BRIEF = 0.25
+BRIEF_WORDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Tokens of a block or a conversation. `weights`, `selects` and `copies` are for predicting the token beside them;
+    `groups` says what the token is a part of."""
+
+    tokens: list[int]
+    groups: list[int]
+    weights: list[float]
+    selects: list[int]
+    copies: list[int]
 
 
 @dataclass(slots=True)
@@ -29,75 +49,96 @@ class Row:
     branches: list[int] = field(default_factory=list)
     targets: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    selects: list[int] = field(default_factory=list)
+    copies: list[int] = field(default_factory=list)
 
-    def extend(
-        self, rng: Random, tokens: Sequence[int], first: int, tree: int, branch: int, weights: Sequence[float]
-    ) -> None:
-        """Add a run of tokens; weights[i] is for predicting tokens[i]."""
-        count = len(tokens)
-        self.tokens += tokens
+    def extend(self, rng: Random, run: Run, first: int, tree: int, branch: int) -> None:
+        """Add a run whose first token has the position `first`."""
+        count = len(run.tokens)
+        self.tokens += run.tokens
+        self.groups += run.groups
         self.positions += range(first, first + count)
         self.trees += [tree] * count
         self.branches += [branch] * count
-        self.targets += [*tokens[1:], 0]
-        shifted = [*weights[1:], 0.0]
+        self.targets += [*run.tokens[1:], 0]
+        self.selects += [*run.selects[1:], NOWHERE]
+        self.copies += [*run.copies[1:], NOWHERE]
         self.weights += [
             weight or (PROMPT_WEIGHT if index < count - 1 and rng.random() < PROMPT_SHARE else 0.0)
-            for index, weight in enumerate(shifted)
+            for index, weight in enumerate([*run.weights[1:], 0.0])
         ]
 
 
-def encode(text: str, marks: Sequence[str] = ()) -> list[int]:
-    """Token ids; each of `marks` is one token behind the vocabulary (for experiments, the starter has none)."""
-    if not marks:
-        return list(load().encode(text).ids)
-    size = load().get_vocab_size()
-    parts = re.split("(" + "|".join(map(re.escape, marks)) + ")", text)
-    return [
-        token for part in parts for token in ([size + marks.index(part)] if part in marks else load().encode(part).ids)
-    ]
+def block_run(block: str) -> Run:
+    tokens = [BOS, *encode(block)]
+    nothing = [NOWHERE] * len(tokens)
+    return Run(tokens, block_groups(tokens), [0.0] * len(tokens), nothing, nothing)
 
 
-def conversation_tokens(exchanges: Sequence[Exchange], marks: Sequence[str]) -> tuple[list[int], list[float]]:
-    tokens: list[int] = []
-    weights: list[float] = []
+def conversation_run(exchanges: Sequence[Exchange], groups: dict[str, int], head: Run, *, brief: bool) -> Run:
+    """A conversation behind the block `head`, in which `groups` has the group of every function; only up to the choice
+    when it is to be `brief`."""
+    run = Run([], [], [], [], [])
+    there = set(zip(head.groups, head.tokens, strict=True))
     for exchange in exchanges:
-        prompt, reply = encode(exchange.prompt, marks), [*encode(exchange.reply, marks), EOS]
-        tokens += prompt + reply
-        weights += [0.0] * len(prompt) + [FIRST_WEIGHT] + [1.0] * (len(reply) - 1)
-    return tokens, weights
+        prompt, reply = encode(exchange.prompt), look(exchange, groups)
+        run.tokens.extend(prompt + reply.tokens)
+        run.groups.extend([USER] * len(prompt) + [NOWHERE] * len(reply.tokens))
+        run.selects.extend([NOWHERE] * len(prompt) + reply.selects)
+        there |= {(USER, token) for token in prompt}
+        found = [
+            source if (source, token) in there else NOWHERE
+            for source, token in zip(reply.copies, reply.tokens, strict=True)
+        ]
+        run.copies.extend([NOWHERE] * len(prompt) + found)
+        weights = [1.0] * len(reply.tokens)
+        for index, source in enumerate(reply.copies):
+            if source >= FIRST_FUNCTION and reply.copies[index - 1] == NOWHERE:
+                weights[index] = NAME_WEIGHT if reply.tokens[index - 1] == CALL_BEGINS else KEY_WEIGHT
+            elif index and reply.tokens[index - 1] in VALUE_BEGINS:
+                weights[index] = VALUE_WEIGHT
+        weights[0] = FIRST_WEIGHT
+        run.weights.extend([0.0] * len(prompt) + weights)
+    if not brief or len(exchanges) > 1:
+        return run
+    behind_name = (index + 1 for index, token in enumerate(reply.tokens) if token in ARGUMENTS_BEGIN)
+    end = len(prompt) + next(behind_name, BRIEF_WORDS)
+    return Run(run.tokens[:end], run.groups[:end], run.weights[:end], run.selects[:end], run.copies[:end])
 
 
-def add_tree(rng: Random, row: Row, tree: Tree, number: int, length: int, marks: Sequence[str]) -> bool:
+def add_tree(rng: Random, row: Row, tree: Tree, number: int, length: int) -> bool:
     """Add as many conversations as fit; False when the block leaves no room."""
-    head = [BOS, *encode(tree.block, marks)] if tree.block else [BOS]
-    room = length - len(row.tokens) - len(head)
+    head = block_run(tree.block)
+    room = length - len(row.tokens) - len(head.tokens)
     if room < 60:
         return False
-    built = [conversation_tokens(exchanges, marks) for exchanges in tree.conversations]
+    groups = {function.name: FIRST_FUNCTION + index for index, function in enumerate(tree.functions)}
     fitting = []
-    for tokens, weights in built:
-        if len(tokens) <= room:
-            fitting.append((tokens, weights))
-            room -= len(tokens)
-    if not fitting or (len(head) > 200 and len(fitting) < 3):
+    for exchanges in tree.conversations:
+        run = conversation_run(exchanges, groups, head, brief=rng.random() < BRIEF)
+        if len(run.tokens) <= room:
+            fitting.append(run)
+            room -= len(run.tokens)
+    if not fitting or (len(head.tokens) > 100 and len(fitting) < 3):
         return False
-    row.extend(rng, head, 0, number, 0, [0.0] * len(head))
-    for branch, (tokens, weights) in enumerate(fitting, start=1):
-        row.extend(rng, tokens, len(head), number, branch, weights)
+    row.extend(rng, head, 0, number, 0)
+    for branch, run in enumerate(fitting, start=1):
+        row.extend(rng, run, len(head.tokens), number, branch)
     return True
 
 
-def make_row(rng: Random, source: Source, length: int, most: int, marks: Sequence[str] = ()) -> Row:
+def make_row(rng: Random, source: Source, length: int, most: int) -> Row:
     """A row of one or more trees with up to `most` functions each."""
     row = Row()
     number = 0
     misses = 0
-    while length - len(row.tokens) > 220 and misses < 8:
+    while length - len(row.tokens) > 120 and misses < 8:
         space = length - len(row.tokens)
-        count = rng.choices(range(1, most + 1), [3, 4, 4, 4, 3, 3, 2, 2][:most])[0]
-        count = max(1, min(count, space // 150))
-        if add_tree(rng, row, source.tree(rng, count, max(4, min(16, space // 70))), number, length, marks):
+        count = rng.choices(range(1, most + 1), [2, 3, 4, 4, 4, 3, 2, 2][:most])[0]
+        count = max(1, min(count, space // 70))
+        tree = source.tree(rng, count, max(4, min(28, (space - 46 * count) // 36)))
+        if add_tree(rng, row, tree, number, length):
             number += 1
         else:
             misses += 1
@@ -105,7 +146,8 @@ def make_row(rng: Random, source: Source, length: int, most: int, marks: Sequenc
 
 
 def arrays(rows: Sequence[Row], length: int) -> dict[str, npt.NDArray[np.generic]]:
-    """Rows padded to `length`: tokens, positions, trees (-1 is padding), branches, targets, weights."""
+    """Rows padded to `length`: tokens, positions, trees (-1 is padding), branches, targets, weights, groups, selects,
+    copies."""
     made: dict[str, npt.NDArray[np.generic]] = {}
     for name, kind, fill in (
         ("tokens", np.int16, 0),
@@ -114,6 +156,9 @@ def arrays(rows: Sequence[Row], length: int) -> dict[str, npt.NDArray[np.generic
         ("branches", np.int8, 0),
         ("targets", np.int16, 0),
         ("weights", np.float16, 0),
+        ("groups", np.int8, NOWHERE),
+        ("selects", np.int8, NOWHERE),
+        ("copies", np.int8, NOWHERE),
     ):
         table = np.full((len(rows), length), fill, dtype=kind)
         for index, row in enumerate(rows):

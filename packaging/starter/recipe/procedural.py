@@ -165,10 +165,10 @@ def made_slot(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
 
 
 def asks(rng: Random, words: str) -> tuple[str, ...]:
-    return tuple(
-        rng.sample(
+    return (
+        f"What is the {words}?",
+        *rng.sample(
             [
-                f"What is the {words}?",
                 f"Which {words} should I use?",
                 f"Could you tell me the {words}?",
                 f"I need the {words} for that. What is it?",
@@ -177,8 +177,8 @@ def asks(rng: Random, words: str) -> tuple[str, ...]:
                 f"What should the {words} be?",
                 f"The {words} is missing. What is it?",
             ],
-            3,
-        )
+            2,
+        ),
     )
 
 

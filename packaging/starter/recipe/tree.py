@@ -58,7 +58,7 @@ class Source:
         bank = rng.choice(self.banks)
         pool = list(bank.intents)
         rng.shuffle(pool)
-        near = min(len(pool), max(1, round(count * rng.choice([1.0, 1.0, 0.7, 0.5]))))
+        near = min(len(pool), max(1, round(count * rng.choice([1.0, 1.0, 0.6, 0.4]))))
         chosen, strangers = pool[:near], pool[near : near + 2]
         while len(chosen) < count:
             other = rng.choice(rng.choice(self.banks).intents)
@@ -133,11 +133,11 @@ class Source:
         self, rng: Random, function: Function, functions: Sequence[Function], strangers: Sequence[Function], system: str
     ) -> list[Exchange]:
         roll = rng.random()
-        if roll < 0.58:
+        if roll < 0.52:
             return call_conversation(rng, function, system)
-        if roll < 0.75:
+        if roll < 0.73:
             return ask_conversation(rng, function, system)
-        if roll < 0.79:
+        if roll < 0.77:
             return two_calls(rng, functions, system)
         return refusal(rng, rng.choice(strangers) if strangers else None, system, functions=True)
 
