@@ -187,9 +187,13 @@ async def test_a_process_that_ends_is_started_again(tmp_path: Path) -> None:
         assert await called(box, "bump") == 1
 
 
-def left_over(marker: str) -> list[str]:
-    found = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
-    return [" ".join(line) for line in found if marker in line]
+def running(marker: str) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter(["cmdline"]) if marker in (process.info["cmdline"] or [])]
+
+
+def left_over(marker: str) -> list[psutil.Process]:
+    """What still runs when everything that was killed had the time to be gone from the list of processes."""
+    return psutil.wait_procs(running(marker), timeout=5)[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -239,7 +243,7 @@ async def test_cancelling_the_caller_ends_the_function(tmp_path: Path) -> None:
         await box.list()
         task = asyncio.create_task(called(box, "hang", marker=marker))
         async with asyncio.timeout(10):
-            while not left_over(marker):  # noqa: ASYNC110  # nothing but the list of processes tells
+            while not running(marker):  # noqa: ASYNC110  # nothing but the list of processes tells
                 await asyncio.sleep(0.02)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
