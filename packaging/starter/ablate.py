@@ -38,7 +38,7 @@ class Variant:
 VARIANTS = {
     "base": Variant(),
     "no-guidance": Variant(guidance=0.0),
-    "more-guidance": Variant(guidance=1.0),
+    "less-guidance": Variant(guidance=0.3),
     "no-prompt-loss": Variant(prompt_weight=0.0),
     "rope-base-10000": Variant(Shape(rope_base=10_000.0)),
     "six-layers": Variant(Shape(layers=6, hidden=768, select=3, copy=4)),

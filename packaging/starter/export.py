@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from recipe.model import Shape, Starter
-from recipe.pieces import PIECES
+from recipe.pieces import KNOWN
 from recipe.tokens import BOS, EOS, vocabulary
 
 HERE = Path(__file__).resolve().parent
@@ -42,7 +42,7 @@ def token_type(index: int, token: str) -> gguf.TokenType:
     """What llama.cpp is to make of a token."""
     if index in {BOS, EOS}:
         return gguf.TokenType.CONTROL
-    if token in PIECES:
+    if token in KNOWN:
         return gguf.TokenType.USER_DEFINED
     return gguf.TokenType.UNUSED if token.startswith("<unused") else gguf.TokenType.NORMAL
 

@@ -20,13 +20,13 @@ from recipe.builtins import builtins
 from recipe.conversation import request
 from recipe.functions import offer
 from recipe.model import Shape
-from recipe.pieces import PIECES
 from recipe.render import block
-from recipe.tokens import encode
+from recipe.tokens import encode, piece_ids
 from torch import Tensor, nn
 
 TARGET = Path(__file__).resolve().parent / "runs" / "meanings.pt"
 EXAMPLES, DOMAINS, DIMENSIONS, RATE = 60, 20, 96, 4e-3
+MARKUP = frozenset(piece_ids().values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Pair:
 
 def words(text: str) -> list[int]:
     """The tokens of a text without markup, which says nothing about what it is about."""
-    return [token for token in encode(text) if token < Shape().vocabulary - len(PIECES)]
+    return [token for token in encode(text) if token not in MARKUP]
 
 
 def pair(rng: Random, intent: Intent, *, held_out: bool = False) -> Pair | None:

@@ -18,15 +18,12 @@ from export import read
 from recipe.bank import read_banks
 from recipe.learning import tensors
 from recipe.model import Shape, Starter
-from recipe.pack import FIRST_WEIGHT, Row, arrays, make_row
-from recipe.pieces import CALL
+from recipe.pack import CALL_BEGINS, FIRST_WEIGHT, Row, arrays, make_row
 from recipe.sources import OPENERS
-from recipe.tokens import piece_ids
 from recipe.tree import Source
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE.parents[1] / "fclocal" / "models" / "starter" / "starter.gguf"
-CALLS = piece_ids()[CALL[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ def sights(model: Starter, row: Row, length: int) -> Iterator[Sight]:
         if row.branches[at] == 0 and token in OPENERS:
             names[row.trees[at]].setdefault(row.tokens[at + 1], row.positions[at + 1])
     for at, weight in enumerate(row.weights):
-        if weight != FIRST_WEIGHT or row.targets[at] != CALLS:
+        if weight != FIRST_WEIGHT or row.targets[at] != CALL_BEGINS:
             continue
         begin, offered = at + 1, names[row.trees[at]]
         right = row.targets[begin]

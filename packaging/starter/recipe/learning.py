@@ -101,7 +101,7 @@ class Learner:
         self.adam.step()
         self.muon.zero_grad(set_to_none=True)
         self.adam.zero_grad(set_to_none=True)
-        outcome = of_reply(losses.detach(), weight, right, float(guided))
+        outcome = of_reply(losses.detach(), weight, right, float(guided.detach()))
         if not math.isfinite(outcome.loss):
             raise FloatingPointError(f"loss is {outcome.loss}")
         return outcome

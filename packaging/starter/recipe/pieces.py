@@ -56,22 +56,20 @@ CALL = [
     *('": "', '": ["', '": [', '": ', ', "', "}}", "]}}", '], "'),
 ]
 PIECES = tuple(dict.fromkeys([*BLOCK, *TURN, *CALL]))
-
-
-def longest_first() -> list[str]:
-    """The order in which llama.cpp looks for them."""
-    return sorted(PIECES, key=lambda piece: -len(piece.encode()))
+KNOWN = frozenset(PIECES)
+# The order in which llama.cpp looks for them.
+LONGEST_FIRST = sorted(PIECES, key=lambda piece: -len(piece.encode()))
 
 
 def cut(text: str) -> list[str]:
     """The text in fragments, pieces among them, as llama.cpp cuts it: every piece in turn, in what is left over."""
     fragments = [text]
-    for piece in longest_first():
+    for piece in LONGEST_FIRST:
         if piece not in text:
             continue
         found: list[str] = []
         for fragment in fragments:
-            if fragment in _KNOWN or piece not in fragment:
+            if fragment in KNOWN or piece not in fragment:
                 found.append(fragment)
                 continue
             first, *others = fragment.split(piece)
@@ -80,6 +78,3 @@ def cut(text: str) -> list[str]:
                 found += [piece, other] if other else [piece]
         fragments = found
     return fragments
-
-
-_KNOWN = frozenset(PIECES)
