@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -11,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.screen import Screen
 
 from fclocal import paths
@@ -73,6 +75,14 @@ class FclocalApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """The chat is the first screen."""
         return self.chat
+
+    async def on_event(self, event: events.Event) -> None:
+        """A quick series of resizes reaches Textual in any order, because its signal handler interrupts itself: what
+        counts is the size that the terminal has now."""
+        if isinstance(event, events.Resize) and not (self.is_headless or self.is_web):
+            size = Size(*shutil.get_terminal_size())
+            event = events.Resize(size, size)
+        await super().on_event(event)
 
     def on_mount(self) -> None:
         """Paint first."""

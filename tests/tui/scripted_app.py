@@ -1,6 +1,7 @@
 """The app with a scripted model as a process of its own: `python -m tests.tui.scripted_app FILE.json`.
 
-The file has `texts` (what the model says, reply by reply), and may have `result`, `description`, `notices` and `crash`.
+The file has `texts` (what the model says, reply by reply), and may have `result`, `description`, `notices`, `crash` and
+`old_size`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from textual.events import Key
+from textual.events import Key, Resize
+from textual.geometry import Size
 
 from fclocal.chat.reply import ReplyRequest
 from fclocal.chat.session import Session
@@ -67,7 +69,15 @@ def main() -> None:
     if crash := said.get("crash"):
         where = {"app": FclocalApp, "prompt": Prompt}[crash]
         where._on_key = broken  # type: ignore[attr-defined, union-attr]
+    if said.get("old_size"):
+        FclocalApp._on_key = resized_late  # type: ignore[assignment]  # a handler by its name
     leave(lambda: run_app(app))
+
+
+def resized_late(self: FclocalApp, event: Key) -> None:
+    """At the key F9, a resize that the terminal had long ago."""
+    if event.key == "f9":
+        self.post_message(Resize(Size(22, 7), Size(22, 7)))
 
 
 def broken(self: object, event: Key) -> None:

@@ -186,6 +186,16 @@ def test_a_thousand_resizes_and_a_paste_of_ten_megabytes(start: Start) -> None:
         leave(app)
 
 
+def test_a_resize_that_comes_late_does_not_count(start: Start) -> None:
+    with start("A line that would not fit on a terminal of twenty-two columns.", old_size=True) as app:
+        app.wait_for("CPU")
+        app.write("\x1b[20~")
+        time.sleep(1)
+        app.write("Hello\r")
+        app.wait_for("A line that would not fit on a terminal of twenty-two columns.", seconds=20)
+        leave(app)
+
+
 def test_five_megabytes_of_result_leave_it_usable(start: Start) -> None:
     with start(json.dumps({"function": "send", "arguments": {"to": "Ann"}}), "Read.", result="x" * 5_000_000) as app:
         app.wait_for("CPU")
