@@ -28,7 +28,6 @@ def problems(bank: Bank) -> list[str]:
             request(rng, function, complete=False) for _ in range(5)
         ):
             found.append(f"{where}: no wording leaves a required argument out")
-        found += [f"{where}.{slot.key}: nothing to ask with" for slot in intent.slots if slot.required and not slot.ask]
         if set(intent.names) & set(intent.held_names) or set(intent.wordings) & set(intent.held_wordings):
             found.append(f"{where}: a held-out name or wording is also trained on")
     return found

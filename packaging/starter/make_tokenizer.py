@@ -69,7 +69,7 @@ def spaced_words(banks: Sequence[Bank]) -> list[str]:
     names: set[str] = set()
     for bank in banks:
         for intent in bank.intents if not bank.held_out else ():
-            spoken = [*intent.wordings, *intent.descriptions, *intent.answers]
+            spoken = [*intent.wordings, *intent.descriptions]
             for slot in intent.slots:
                 spoken += [*slot.descriptions, *slot.ask]
                 names |= {word for name in slot.names for word in re.findall("[a-z]+", name.lower())}

@@ -26,7 +26,6 @@ def test_bank_follows_the_format(path):
     for intent in bank.intents:
         assert not set(intent.names) & set(intent.held_names)
         assert not set(intent.wordings) & set(intent.held_wordings)
-        assert all(slot.ask for slot in intent.slots if slot.required)
 
 
 def test_domains_are_many_and_some_are_held_out():

@@ -19,7 +19,8 @@ class BankError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One argument of an intent. `values` is a kind (`@city`) or a tuple of literal values."""
+    """One argument of an intent. `values` is a kind (`@city`) or a tuple of literal values; `ask` are the product's own
+    questions."""
 
     key: str
     names: tuple[str, ...]
@@ -83,7 +84,7 @@ def as_number(drawn: Value, *, integer: bool) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One thing a user can want: names and descriptions of its function, wordings, slots, result and answers."""
+    """One thing a user can want: names and descriptions of its function, wordings, slots and what it returns."""
 
     id: str
     domain: str
@@ -91,7 +92,6 @@ class Intent:
     descriptions: tuple[str, ...]
     wordings: tuple[str, ...]
     slots: tuple[Slot, ...] = ()
-    answers: tuple[str, ...] = ()
     result: dict[str, Json] = field(default_factory=dict)
     held_names: tuple[str, ...] = ()
     held_wordings: tuple[str, ...] = ()
@@ -161,7 +161,6 @@ def read_bank(path: Path) -> Bank:
             descriptions=tuple(raw["descriptions"]),
             wordings=tuple(raw["wordings"]),
             slots=slots,
-            answers=tuple(raw.get("answers", ())),
             result=dict(raw.get("result", {})),
             held_names=tuple(raw.get("held_names", ())),
             held_wordings=tuple(raw.get("held_wordings", ())),

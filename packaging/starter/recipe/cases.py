@@ -11,7 +11,7 @@ from random import Random
 from recipe.bank import Bank, Intent, read_banks
 from recipe.builtins import DEFAULT_SIX, builtins
 from recipe.conversation import ask_conversation, outcome, refusal, request
-from recipe.functions import Argument, Function, offer
+from recipe.functions import Function, offer
 from recipe.procedural import family
 from recipe.render import Metadata, block, call, response, turn
 from recipe.tree import Source
@@ -108,18 +108,8 @@ def ask_case(rng: Random, label: str, intents: Sequence[Intent], target: Intent)
     exchanges = ask_conversation(rng, function, "", resolve=0) if function else []
     if not exchanges or function is None:
         return None
-    made_from = [
-        argument for argument in function.arguments if argument.required and exchanges[0].reply in asks_of(argument)
-    ]
-    wanted = made_from[0] if made_from else next(argument for argument in function.arguments if argument.required)
-    return Case(
-        label, head(functions) + exchanges[0].prompt, schemas_of(functions), ask=wanted.name, asks=asks_of(wanted)
-    )
-
-
-def asks_of(argument: Argument) -> tuple[str, ...]:
-    words = argument.name.replace("_", " ")
-    return argument.slot.ask or (f"What is the {words}?", f"Which {words} should I use?")
+    asked = exchanges[0]
+    return Case(label, head(functions) + asked.prompt, schemas_of(functions), ask=asked.argument, asks=(asked.reply,))
 
 
 def no_fit_case(rng: Random, label: str, intents: Sequence[Intent], stranger: Intent) -> Case | None:

@@ -14,19 +14,42 @@ from recipe.values import Json, Value, sample
 from recipe.wording import named, parts_of, say
 from recipe.words import lists
 
-# The first question of a slot is asked so often. Were all ways to begin a text as likely as each other, each would be
-# less likely than a call, and greedy decoding would call although the model means to ask.
-COMMON_QUESTION = 0.7
+# How functions that are not the product's own are asked about. One way to ask: were many as likely as each other, each
+# would be less likely than a call, and greedy decoding would call although the model means to ask. The argument's name
+# stands as in the block, so that asking for an argument never seen before is copying.
+QUESTION = 'What should "{}" be?'
+NO_FIT, NO_FUNCTIONS = "Sorry, I have no function for that.", "Sorry, I have no functions to do that with."
+# Keys that results have in common, with kinds of values.
+COMMON_RESULTS = (
+    ("@id", ("id", "reference", "ref", "number", "key")),
+    ("@code", ("code", "ticket", "token", "booking")),
+    ("@status", ("status", "state")),
+    ("@money", ("price", "total", "cost", "balance", "amount")),
+    ("@int(0,500)", ("count", "left", "total_count", "size", "points", "rank")),
+    ("@number(0,99)", ("value", "score", "average", "level", "distance_km")),
+    ("@date", ("date", "due", "created", "valid_until")),
+    ("@time", ("time", "start", "end", "updated_at")),
+    ("@fullname", ("owner", "name", "contact", "author")),
+    ("@city", ("city", "place", "location")),
+    ("@title", ("title", "label", "subject")),
+    ("@url", ("url", "link")),
+    ("@path", ("path", "file")),
+    ("@email", ("email", "sender")),
+    ("@sentence", ("message", "note", "summary", "text")),
+    ("@word", ("type", "kind", "category", "answer")),
+    ("@invented", ("model", "brand", "item")),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One user turn as prompt text and the reply to it; `function` is what a question is about."""
+    """One user turn as prompt text and the reply to it; a question is about `argument` of `function`."""
 
     prompt: str
     reply: str
     kind: str
     function: str = ""
+    argument: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +148,9 @@ def noisy(rng: Random, text: str, values: dict[str, Value]) -> str:
     return text
 
 
-def question(rng: Random, argument: Argument) -> str:
-    words = argument.name.replace("_", " ")
-    asks = argument.slot.ask or (f"What is the {words}?", f"Which {words} should I use?")
-    return asks[0] if rng.random() < COMMON_QUESTION else rng.choice(asks)
-
-
-def reply_to(rng: Random, request: Request) -> tuple[str, str]:
-    """The right reply to a request and its kind: call or ask."""
-    if request.missing:
-        return question(rng, request.missing[0]), "ask"
-    return call(request.function.name, request.arguments), "call"
+def question(argument: Argument) -> str:
+    """What asks for an argument: the product's own question, or the common one."""
+    return argument.slot.ask[0] if argument.slot.ask else QUESTION.format(argument.name)
 
 
 def spoken(value: Json) -> str:
@@ -148,40 +163,46 @@ def spoken(value: Json) -> str:
 
 
 def outcome(rng: Random, request: Request) -> tuple[Json, str]:
-    """A result of the call, or an error, and the sentence that answers with it."""
+    """A result of the call, or an error, and the sentence that answers with it.
+
+    Answers from functions that are not the product's own repeat the result in one fixed way: what a small model can
+    keep right for any result.
+    """
     intent = request.function.intent
     if rng.random() < 0.1:
         error = rng.choice(lists()["errors"])
         if rng.random() < 0.3:
             error = f"{error}: {sample(rng, rng.choice(['@word', '@filename', '@code', '@city'])).said}"
-        return {"error": error}, rng.choice(lists()["failed"]).replace("{error}", error)
+        return {"error": error}, f"That failed: {error}."
     if intent.verbatim:
         return result_of(rng, intent.id, request.arguments)
+    result = result_like(rng, intent)
+    if isinstance(result, dict):
+        return result, "Result: " + ", ".join(f"{key} = {spoken(value)}" for key, value in result.items()) + "."
+    return result, f"Result: {spoken(result)}."
+
+
+def result_like(rng: Random, intent: Intent) -> Json:
+    """What the intent's function may return: its keys, others in their place now and then, or a bare value."""
+    roll = rng.random()
+    if roll < 0.06:
+        return sample(rng, rng.choice(["@sentence", "@title", "@status", "@id", "@topic"])).said
+    if roll < 0.12:
+        kind = rng.choice(["@title", "@first", "@filename", "@city", "@word"])
+        return [sample(rng, kind).json for _ in range(rng.randint(1, 4))]
     result: dict[str, Json] = {}
     for key, spec in intent.result.items():
         if isinstance(spec, str) and spec.startswith("@"):
             result[key] = sample(rng, spec).json
         else:
             result[key] = rng.choice(spec) if isinstance(spec, list) and spec else spec
-    known = {key: spoken(value) for key, value in result.items()} | {
-        key: spoken(request.values[key].json)
-        for key in request.given
-        if request.values[key].said != "true" and key not in result
-    }
-    usable = [
-        answer for answer in intent.answers if named(parts_of(answer.replace("[", "(").replace("]", ")"))) <= set(known)
-    ]
-    if not result:
-        result = {"status": rng.choice(["done", "ok", "saved"])}
-        known["status"] = str(result["status"])
-    if usable:
-        answer = rng.choice(usable)
-        for key, value in known.items():
-            answer = answer.replace("{" + key + "}", value)
-        return result, answer
-    return result, "Done: " + ", ".join(
-        f"{key.replace('_', ' ')} {spoken(value)}" for key, value in result.items()
-    ) + "."
+    for _ in range(rng.choice([0, 0, 0, 1, 2, 3]) if result else 1):
+        kind, keys = rng.choice(COMMON_RESULTS)
+        result[rng.choice(keys)] = sample(rng, kind).json
+    items = list(result.items())
+    if rng.random() < 0.3:
+        rng.shuffle(items)
+    return dict(items[:5])
 
 
 def with_answer(rng: Random, request: Request, exchanges: list[Exchange]) -> None:
@@ -194,9 +215,8 @@ def call_conversation(rng: Random, function: Function, system: str, *, answer: f
     made = request(rng, function, complete=True)
     if made is None:
         return []
-    reply, kind = reply_to(rng, made)
-    exchanges = [Exchange(turn(made.text, system), reply, kind)]
-    if kind == "call" and rng.random() < answer:
+    exchanges = [Exchange(turn(made.text, system), call(function.name, made.arguments), "call")]
+    if rng.random() < answer:
         with_answer(rng, made, exchanges)
     return exchanges
 
@@ -207,7 +227,7 @@ def ask_conversation(rng: Random, function: Function, system: str, *, resolve: f
     if made is None or not made.missing:
         return []
     wanted = made.missing[0]
-    exchanges = [Exchange(turn(made.text, system), question(rng, wanted), "ask", function.name)]
+    exchanges = [Exchange(turn(made.text, system), question(wanted), "ask", function.name, wanted.name)]
     if len(made.missing) == 1 and rng.random() < resolve and wanted.slot.type != "boolean":
         value = made.values[wanted.slot.key]
         said = rng.choice(lists()["given"]).replace("{}", value.said)
@@ -246,4 +266,4 @@ def refusal(rng: Random, stranger: Function | None, system: str, *, functions: b
     made = request(rng, stranger, complete=None)
     if made is None:
         return []
-    return [Exchange(turn(made.text, system), rng.choice(lists()["no_fit" if functions else "no_functions"]), "no_fit")]
+    return [Exchange(turn(made.text, system), NO_FIT if functions else NO_FUNCTIONS, "no_fit")]

@@ -16,7 +16,7 @@ from recipe.tokens import BOS, encode, piece_ids
 from recipe.tree import Source, Tree
 
 FIRST_WEIGHT = 4.0
-NAME_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT = 6.0, 2.0, 3.0
+NAME_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT, ASKED_WEIGHT = 6.0, 2.0, 5.0, 4.0
 PROMPT_WEIGHT = 0.1
 PROMPT_SHARE = 0.12
 CALL_BEGINS, *ARGUMENTS_BEGIN = (piece_ids()[piece] for piece in CALL[:3])
@@ -24,7 +24,7 @@ VALUE_BEGINS = {piece_ids()[piece] for piece in CALL[3:7]}
 # Of the conversations of one turn, so many end behind the function's name, or behind the first words of a text:
 # choosing is learned last, and what follows is learned long before.
 BRIEF = 0.25
-BRIEF_WORDS = 3
+BRIEF_WORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,15 @@ def conversation_run(exchanges: Sequence[Exchange], groups: dict[str, int], head
         run.selects.extend([NOWHERE] * len(prompt) + reply.selects)
         there |= {(USER, token) for token in prompt}
         found = [
-            source if (source, token) in there else NOWHERE
-            for source, token in zip(reply.copies, reply.tokens, strict=True)
+            next((place for place in (source, chosen) if source and (place, token) in there), NOWHERE)
+            for source, chosen, token in zip(reply.copies, reply.selects, reply.tokens, strict=True)
         ]
         run.copies.extend([NOWHERE] * len(prompt) + found)
         weights = [1.0] * len(reply.tokens)
         for index, source in enumerate(reply.copies):
             if source >= FIRST_FUNCTION and reply.copies[index - 1] == NOWHERE:
-                weights[index] = NAME_WEIGHT if reply.tokens[index - 1] == CALL_BEGINS else KEY_WEIGHT
+                in_call = NAME_WEIGHT if reply.tokens[index - 1] == CALL_BEGINS else KEY_WEIGHT
+                weights[index] = ASKED_WEIGHT if exchange.kind == "ask" else in_call
             elif index and reply.tokens[index - 1] in VALUE_BEGINS:
                 weights[index] = VALUE_WEIGHT
         weights[0] = FIRST_WEIGHT

@@ -22,6 +22,31 @@ class Attachment:
     says: tuple[str, ...]
 
 
+# Ways to say a flag that something is part of it, or that it is of a kind: yes | no.
+PARTS = (
+    "with {}|without {}",
+    "with {}|with no {}",
+    "including {}|excluding {}",
+    ", {} included|, {} not included",
+    "and {}|and no {}",
+    "plus {}|but leave out the {}",
+    ", I want {}|, I don't want {}",
+    ", {}: yes|, {}: no",
+    ", {} on|, {} off",
+    ", I need the {}|, I don't need the {}",
+    ", add {}|, skip the {}",
+    "and use {}|and use no {}",
+)
+KINDS = (
+    ", it is {}|, it is not {}",
+    ", it's {}|, it isn't {}",
+    "that is {}|that is not {}",
+    ", make it {}|, don't make it {}",
+    ", {}: yes|, {}: no",
+    ", {}|, not {}",
+    ", has to be {}|, need not be {}",
+    "({})|(not {})",
+)
 FLAGS = [
     ("notify", "Whether to send a notification", "and notify me|without notification"),
     ("urgent", "Whether it is urgent", ", it is urgent|, it is not urgent"),
@@ -105,28 +130,61 @@ def noun(rng: Random) -> str:
     return f"{rng.choice(lists()['modifiers'])} {base}" if rng.random() < 0.12 else base
 
 
+def flag(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
+    """A boolean: a listed one, something that is part of it, or a kind that it is of."""
+    roll = rng.random()
+    if roll < 0.3:
+        name, description, words = rng.choice([flag for flag in FLAGS if flag[0] not in used] or FLAGS)
+        says = [words]
+    elif roll < 0.7:
+        thing = rng.choice([*lists()["thing"], *lists()["nouns"], *lists()["word"], invented(rng)])
+        name = rng.choice(["include_{}", "with_{}", "{}", "add_{}", "use_{}", "{}_included", "has_{}", "needs_{}"])
+        name = name.format(thing.replace(" ", "_"))
+        description = rng.choice(
+            ["Whether {} is included", "With {}", "Whether to add {}", "If {} is wanted", "Use {}"]
+        )
+        description, says = description.format(thing), [way.replace("{}", thing) for way in rng.sample(PARTS, 4)]
+    else:
+        kind = rng.choice([*lists()["adjective"], *lists()["modifiers"], invented(rng)])
+        name = rng.choice(["{}", "is_{}", "make_{}", "{}_only"]).format(kind)
+        description = rng.choice(["Whether it is {}", "Make it {}", "If it should be {}", "It must be {}"]).format(kind)
+        says = [way.replace("{}", kind) for way in rng.sample(KINDS, 4)]
+    return Slot(name, (name,), (description,), "boolean"), ["{" + name + "?" + way + "}" for way in says]
+
+
+def choice(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
+    """An enum: a listed one, or of words drawn by lot."""
+    if rng.random() < 0.5:
+        name, description, choices = rng.choice([choice for choice in CHOICES if choice[0] not in used] or CHOICES)
+        options = choices.split(",")
+    else:
+        thing = rng.choice([*lists()["thing"], *lists()["nouns"], invented(rng)])
+        name = rng.choice(["{}", "{}_type", "{}_kind", "{}_mode", "{}_class"]).format(thing.replace(" ", "_"))
+        description = rng.choice(["The kind of {}", "Which {}", "{} to use"]).format(thing)
+        source = rng.choice(["adjective", "word", "colour", "genre", "vehicle", "ingredient", "hobby"])
+        options = [option.lower().replace(" ", "_") for option in rng.sample(lists()[source], 4)]
+    rng.shuffle(options)
+    words = name.replace("_", " ")
+    says = [f"with {words} {{}}", f", {words} {{}}", f", {words}: {{}}", "as {}", "({})", ", {} please", ", the {} one"]
+    options = options[: rng.randint(2, 4)]
+    said = {option: (option.replace("_", " "),) for option in options}
+    return Slot(name, (name,), (description,), "enum", choices=tuple(options), say=said), says
+
+
 def made_slot(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
     """A slot and its ways to be said; kinds: generic, flag, choice, made-up name."""
     roll = rng.random()
-    if roll < 0.62:
+    if roll < 0.5:
         attachment = rng.choice([option for option in generic() if not used & set(option.names)] or generic())
         fresh = tuple(name for name in attachment.names if name not in used) or (invented(rng),)
         name = rng.choice(fresh)
         words = name.replace("_", " ")
         says = [*attachment.says, f"with {words} {{}}", f", {words} {{}}", f", {words}: {{}}"]
-        slot = Slot(name, (name,), attachment.descriptions, attachment.type, attachment.values, ask=asks(rng, words))
-    elif roll < 0.7:
-        name, description, words = rng.choice([flag for flag in FLAGS if flag[0] not in used] or FLAGS)
-        slot = Slot(name, (name,), (description,), "boolean", ask=asks(rng, name.replace("_", " ")))
-        says = ["{" + name + "?" + words + "}"]
+        slot = Slot(name, (name,), attachment.descriptions, attachment.type, attachment.values)
+    elif roll < 0.66:
+        slot, says = flag(rng, used)
     elif roll < 0.8:
-        name, description, choices = rng.choice([choice for choice in CHOICES if choice[0] not in used] or CHOICES)
-        options = choices.split(",")
-        rng.shuffle(options)
-        slot = Slot(
-            name, (name,), (description,), "enum", choices=tuple(options[: rng.randint(2, 4)]), ask=asks(rng, name)
-        )
-        says = [f"with {name} {{}}", f", {name} {{}}", f", {name}: {{}}", "as {}", "({})"]
+        slot, says = choice(rng, used)
     else:
         words = rng.choice(
             [
@@ -150,7 +208,6 @@ def made_slot(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
             (f"The {words}", f"The {words} to use", f"{words.capitalize()} of it"),
             kind,
             values,
-            ask=asks(rng, words),
         )
         says = [
             f"with {words} {{}}",
@@ -162,24 +219,6 @@ def made_slot(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
             f"where the {words} is {{}}",
         ]
     return slot, [say.replace("{}", "{" + slot.key + "}") for say in says]
-
-
-def asks(rng: Random, words: str) -> tuple[str, ...]:
-    return (
-        f"What is the {words}?",
-        *rng.sample(
-            [
-                f"Which {words} should I use?",
-                f"Could you tell me the {words}?",
-                f"I need the {words} for that. What is it?",
-                f"What {words} do you want?",
-                f"Please give me the {words}.",
-                f"What should the {words} be?",
-                f"The {words} is missing. What is it?",
-            ],
-            2,
-        ),
-    )
 
 
 def make_intent(rng: Random, thing: str, group: tuple[str, ...], taken: frozenset[str]) -> Intent:
@@ -208,7 +247,6 @@ def make_intent(rng: Random, thing: str, group: tuple[str, ...], taken: frozense
                 slot.say,
                 required=False,
                 default=default_of(rng, slot),
-                ask=slot.ask,
             )
         slots.append(slot)
         says[slot.key] = ways
@@ -226,7 +264,6 @@ def make_intent(rng: Random, thing: str, group: tuple[str, ...], taken: frozense
         tuple(descriptions),
         wordings,
         tuple(slots),
-        answers=result_answers(rng, thing),
         result={"status": "@status", "id": "@id"},
     )
 
@@ -256,26 +293,12 @@ def wording(rng: Random, thing: str, group: tuple[str, ...], slots: list[Slot], 
         text = text[0].upper() + text[1:]
     for slot in order:
         way = rng.choice(says[slot.key])
-        way = way if way.startswith((",", ":")) else f" {way}"
+        way = way if way.startswith((",", ":")) or "?," in way else f" {way}"
         text += f"[{way}]"
     if rng.random() < 0.2:
         closer = rng.choice(lists()["closers"])
         text += closer if closer.startswith(",") else f" {closer}"
     return text + rng.choice(["", "", ".", "?" if opener.startswith(("Could", "Can", "Would")) else "."])
-
-
-def result_answers(rng: Random, thing: str) -> tuple[str, ...]:
-    return tuple(
-        rng.sample(
-            [
-                f"Done: the {thing} is {{status}}, id {{id}}.",
-                f"The {thing} is {{status}} (id {{id}}).",
-                f"It worked. The {thing} has the id {{id}} and is {{status}}.",
-                f"Your {thing} is {{status}}; its id is {{id}}.",
-            ],
-            2,
-        )
-    )
 
 
 def family(rng: Random, count: int, taken: frozenset[str]) -> list[Intent]:

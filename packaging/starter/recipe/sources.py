@@ -48,16 +48,30 @@ def look(exchange: Exchange, groups: dict[str, int]) -> Look:
         return of_calls(exchange.reply, tokens, groups)
     copies, selects = [NOWHERE] * len(tokens), [NOWHERE] * len(tokens)
     if exchange.kind == "ask":
-        selects = [groups.get(exchange.function, NOWHERE)] * (len(tokens) - 1) + [NOWHERE]
-    elif exchange.kind == "answer":
+        return of_question(exchange, tokens, groups[exchange.function])
+    if exchange.kind == "answer":
         copies = [NOWHERE if token in MARKUP or token == EOS else USER for token in tokens]
     else:
         selects[0] = BEGIN
     return Look(tokens, selects, copies)
 
 
+def of_question(exchange: Exchange, tokens: list[int], group: int) -> Look:
+    """The argument's name comes from the function's metadata, when the question has it."""
+    start = exchange.reply.find(f'"{exchange.argument}"') + 1
+    named = range(start, start + len(exchange.argument)) if start else range(0)
+    selects, copies = [], []
+    at = 0
+    for token in tokens:
+        selects.append(NOWHERE if token == EOS else group)
+        copies.append(group if at in named and token != EOS else NOWHERE)
+        at += len(token_bytes(token))
+    return Look(tokens, selects, copies)
+
+
 def of_calls(reply: str, tokens: list[int], groups: dict[str, int]) -> Look:
-    """Names and keys come from the function's own metadata, values from what the user said."""
+    """Names and keys come from the function's own metadata, values from what the user said (or, in words that the user
+    did not say, from the metadata: pack.py sees which)."""
     places: list[tuple[int, int]] = []  # (group chosen, group to copy from) of each byte
     for line in reply.split("\n"):
         data = json.loads(line)
@@ -69,8 +83,8 @@ def of_calls(reply: str, tokens: list[int], groups: dict[str, int]) -> Look:
         ]
         for index, (key, value) in enumerate(data["arguments"].items()):
             parts += [(', "' if index else '"', group, NOWHERE), (key, group, group), ('": ', group, NOWHERE)]
-            parts.append((json.dumps(value, ensure_ascii=False), NOWHERE, USER))
-        parts += [("}}", NOWHERE, NOWHERE), ("\n", NOWHERE, NOWHERE)]
+            parts.append((json.dumps(value, ensure_ascii=False), group, USER))
+        parts += [("}}", group, NOWHERE), ("\n", NOWHERE, NOWHERE)]
         assert "".join(text for text, _, _ in parts) == line + "\n" == call(data["function"], data["arguments"]) + "\n"
         places += [(chosen, source) for text, chosen, source in parts for _ in text.encode()]
     selects, copies = [], []
