@@ -238,6 +238,26 @@ def ask_conversation(rng: Random, function: Function, system: str, *, resolve: f
     return exchanges
 
 
+def given_or_missing(rng: Random, function: Function, system: str) -> list[list[Exchange]]:
+    """Two conversations that differ in one argument alone: said, and called; left out, and asked for."""
+    required = {argument.slot.key for argument in function.arguments if argument.required}
+    for template in rng.sample(function.intent.wordings, min(8, len(function.intent.wordings))):
+        parts = parts_of(template)
+        if not required <= named(parts) or required <= named(parts, inside=False):
+            continue
+        values = draw_values(rng, function.intent)
+        whole = request(rng, function, complete=True, wordings=[template], values=values)
+        part = request(rng, function, complete=False, wordings=[template], values=values)
+        if whole and part:
+            asked = part.missing[0]
+            reply = call(function.name, whole.arguments)
+            return [
+                [Exchange(turn(whole.text, system), reply, "call")],
+                [Exchange(turn(part.text, system), question(asked), "ask", function.name, asked.name)],
+            ]
+    return []
+
+
 def two_calls(rng: Random, functions: Sequence[Function], system: str) -> list[Exchange]:
     """Two requests in one turn, two calls in the reply."""
     first, second = rng.choice(functions), rng.choice(functions)

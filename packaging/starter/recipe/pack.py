@@ -15,7 +15,8 @@ from recipe.sources import FIRST_FUNCTION, NOWHERE, USER, block_groups, look
 from recipe.tokens import BOS, encode, piece_ids
 from recipe.tree import Source, Tree
 
-FIRST_WEIGHT = 4.0
+# Where a text begins weighs more than where a call does: there are fewer of them.
+FIRST_WEIGHT, FIRST_OF_TEXT = 4.0, 6.0
 NAME_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT, ASKED_WEIGHT = 6.0, 2.0, 5.0, 4.0
 PROMPT_WEIGHT = 0.1
 PROMPT_SHARE = 0.12
@@ -99,7 +100,7 @@ def conversation_run(exchanges: Sequence[Exchange], groups: dict[str, int], head
                 weights[index] = ASKED_WEIGHT if exchange.kind == "ask" else in_call
             elif index and reply.tokens[index - 1] in VALUE_BEGINS:
                 weights[index] = VALUE_WEIGHT
-        weights[0] = FIRST_WEIGHT
+        weights[0] = FIRST_WEIGHT if exchange.kind in {"call", "calls"} else FIRST_OF_TEXT
         run.weights.extend([0.0] * len(prompt) + weights)
     if not brief or len(exchanges) > 1:
         return run

@@ -8,7 +8,14 @@ from random import Random
 
 from recipe.bank import Bank, Intent
 from recipe.builtins import DEFAULT_SIX, builtins
-from recipe.conversation import Exchange, ask_conversation, call_conversation, refusal, two_calls
+from recipe.conversation import (
+    Exchange,
+    ask_conversation,
+    call_conversation,
+    given_or_missing,
+    refusal,
+    two_calls,
+)
 from recipe.functions import Function, offer
 from recipe.procedural import family
 from recipe.render import block
@@ -122,24 +129,30 @@ class Source:
         while len(found) < conversations and tries < conversations * 3:
             function = order[tries % len(order)]
             tries += 1
-            exchanges = self.one(rng, function, functions, strangers, system if rng.random() < 0.6 else "")
-            if exchanges and rng.random() < 0.09:
-                exchanges += self.one(rng, rng.choice(functions), functions, strangers, "")
-            if exchanges:
+            made = self.some(rng, function, functions, strangers, system if rng.random() < 0.6 else "")
+            for exchanges in made:
+                if rng.random() < 0.09:
+                    more = self.some(rng, rng.choice(functions), functions, strangers, "")
+                    exchanges += more[0] if more else []
                 found.append(tuple(exchanges))
         return Tree(block([function.metadata for function in functions]), tuple(found), tuple(functions))
 
-    def one(
+    def some(
         self, rng: Random, function: Function, functions: Sequence[Function], strangers: Sequence[Function], system: str
-    ) -> list[Exchange]:
+    ) -> list[list[Exchange]]:
+        """One conversation, two that differ in one argument, or none where the wordings allow none."""
         roll = rng.random()
-        if roll < 0.52:
-            return call_conversation(rng, function, system)
-        if roll < 0.73:
-            return ask_conversation(rng, function, system)
-        if roll < 0.77:
-            return two_calls(rng, functions, system)
-        return refusal(rng, rng.choice(strangers) if strangers else None, system, functions=True)
+        if roll < 0.15:
+            return given_or_missing(rng, function, system)
+        if roll < 0.53:
+            made = call_conversation(rng, function, system)
+        elif roll < 0.68:
+            made = ask_conversation(rng, function, system)
+        elif roll < 0.72:
+            made = two_calls(rng, functions, system)
+        else:
+            made = refusal(rng, rng.choice(strangers) if strangers else None, system, functions=True)
+        return [made] if made else []
 
     def bare(self, rng: Random, conversations: int) -> Tree:
         """No functions at all: talk and refusals."""
