@@ -121,18 +121,22 @@ def no_fit_case(rng: Random, label: str, intents: Sequence[Intent], stranger: In
     )
 
 
+def leaves(value: Json) -> Iterator[Json]:
+    """What stands in a value, without lists and objects around it."""
+    if isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from leaves(one)
+    else:
+        yield value
+
+
 def result_case(rng: Random, label: str, intents: Sequence[Intent], target: Intent) -> Case | None:
     functions, function = offered(rng, intents, target)
     made = request(rng, function, complete=True) if function else None
     if made is None or function is None:
         return None
     result, answer = outcome(rng, made)
-    values = result.values() if isinstance(result, dict) else result if isinstance(result, list) else [result]
-    kept = tuple(
-        str(value)
-        for value in values
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value) in answer
-    )
+    kept = tuple(str(value) for value in leaves(result) if not isinstance(value, bool) and str(value) in answer)
     prompt = (
         head(functions)
         + turn(made.text)

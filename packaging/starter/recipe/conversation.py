@@ -153,7 +153,13 @@ def question(argument: Argument) -> str:
     return argument.slot.ask[0] if argument.slot.ask else QUESTION.format(argument.name)
 
 
+def fields(value: dict[str, Json]) -> str:
+    return ", ".join(f"{key} = {spoken(one)}" for key, one in value.items())
+
+
 def spoken(value: Json) -> str:
+    if isinstance(value, dict):
+        return f"({fields(value)})"
     if isinstance(value, list):
         words = [spoken(item) for item in value]
         return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else "nothing"
@@ -177,9 +183,7 @@ def outcome(rng: Random, request: Request) -> tuple[Json, str]:
     if intent.verbatim:
         return result_of(rng, intent.id, request.arguments)
     result = result_like(rng, intent)
-    if isinstance(result, dict):
-        return result, "Result: " + ", ".join(f"{key} = {spoken(value)}" for key, value in result.items()) + "."
-    return result, f"Result: {spoken(result)}."
+    return result, f"Result: {fields(result) if isinstance(result, dict) else spoken(result)}."
 
 
 def result_like(rng: Random, intent: Intent) -> Json:
@@ -190,19 +194,34 @@ def result_like(rng: Random, intent: Intent) -> Json:
     if roll < 0.12:
         kind = rng.choice(["@title", "@first", "@filename", "@city", "@word"])
         return [sample(rng, kind).json for _ in range(rng.randint(1, 4))]
+    if roll < 0.18:
+        kinds = rng.sample(COMMON_RESULTS, rng.randint(1, 3))
+        keys = [rng.choice(keys) for _, keys in kinds]
+        return [
+            {key: sample(rng, kind).json for key, (kind, _) in zip(keys, kinds, strict=True)}
+            for _ in range(rng.randint(1, 3))
+        ]
     result: dict[str, Json] = {}
     for key, spec in intent.result.items():
         if isinstance(spec, str) and spec.startswith("@"):
             result[key] = sample(rng, spec).json
         else:
             result[key] = rng.choice(spec) if isinstance(spec, list) and spec else spec
-    for _ in range(rng.choice([0, 0, 0, 1, 2, 3]) if result else 1):
-        kind, keys = rng.choice(COMMON_RESULTS)
-        result[rng.choice(keys)] = sample(rng, kind).json
+    result |= common_fields(rng, rng.choice([0, 0, 0, 1, 2, 3]) if result else 1)
     items = list(result.items())
     if rng.random() < 0.3:
         rng.shuffle(items)
-    return dict(items[:5])
+    result = dict(items[:5])
+    if roll < 0.24:
+        name = rng.choice(["details", "result", "data", "item", "entry", "info"])
+        nested = common_fields(rng, rng.randint(1, 3))
+        return {**dict(items[:2]), name: nested if rng.random() < 0.5 else [nested]}
+    return result
+
+
+def common_fields(rng: Random, count: int) -> dict[str, Json]:
+    """Some fields that results have in common."""
+    return {rng.choice(keys): sample(rng, kind).json for kind, keys in rng.choices(COMMON_RESULTS, k=count)}
 
 
 def with_answer(rng: Random, request: Request, exchanges: list[Exchange]) -> None:
