@@ -77,9 +77,10 @@ class FclocalApp(App[None]):
         return self.chat
 
     async def on_event(self, event: events.Event) -> None:
-        """A quick series of resizes reaches Textual in any order, because its signal handler interrupts itself: what
-        counts is the size that the terminal has now."""
-        if isinstance(event, events.Resize) and not (self.is_headless or self.is_web):
+        """A quick series of resizes that come as signals reaches Textual in any order, because its handler interrupts
+        itself: what counts is the size that the terminal has now. Sizes that the terminal itself sends have pixels."""
+        by_signal = isinstance(event, events.Resize) and event.pixel_size is None
+        if by_signal and not (self.is_headless or self.is_web):
             size = Size(*shutil.get_terminal_size())
             event = events.Resize(size, size)
         await super().on_event(event)

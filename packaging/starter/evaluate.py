@@ -71,11 +71,15 @@ def parsed(text: str) -> tuple[str, object] | None:
 
 
 def names(case: Case, text: str) -> bool:
-    """Whether a question names the missing argument: one of its questions, or a word of its name."""
-    if text in case.asks:
-        return True
-    words = {word for word in re.split(r"[_\W]+|(?<=[a-z])(?=[A-Z])", case.ask) if len(word) > 2}
-    return any(word.lower() in text.lower() for word in words)
+    """Whether a question names the missing argument: it is the argument's question, or has every word of its name."""
+    words = [word.lower() for word in re.split(r"[_\W]+|(?<=[a-z])(?=[A-Z])", case.ask) if word]
+    said = re.split(r"[_\W]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower())
+    return text in case.asks or all(word in said for word in words)
+
+
+def keeps(text: str, value: str) -> bool:
+    """Whether a value stands in a text, not as a part of a longer word or number."""
+    return bool(re.search(rf"(?<![\w.-]){re.escape(value)}(?![\w-]|\.\w)", text))
 
 
 async def score(engine: Engine, case: Case) -> Score:
@@ -92,7 +96,8 @@ async def score(engine: Engine, case: Case) -> Score:
         marks["auto exact"] = "\n" not in auto and calls == (case.function, case.arguments)
         marks["decision"] = calls is not None
     elif case.answer:
-        marks["values kept"] = calls is None and all(value in auto for value in case.kept)
+        if case.kept:
+            marks["values kept"] = calls is None and all(keeps(auto, value) for value in case.kept)
         marks["answer exact"] = auto == case.answer
     else:
         marks["decision"] = calls is None

@@ -71,7 +71,7 @@ def spaced_words(banks: Sequence[Bank]) -> list[str]:
         for intent in bank.intents if not bank.held_out else ():
             spoken = [*intent.wordings, *intent.descriptions]
             for slot in intent.slots:
-                spoken += [*slot.descriptions, *slot.ask]
+                spoken += slot.descriptions
                 names |= {word for name in slot.names for word in re.findall("[a-z]+", name.lower())}
             names |= {word.lower() for name in intent.names for word in re.findall("[A-Z]?[a-z]+", name)}
             for text in spoken:

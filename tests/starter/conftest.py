@@ -1,4 +1,4 @@
-"""Makes the recipe under packaging/starter importable; these tests need neither torch nor tokenizers."""
+"""Makes the recipe under packaging/starter importable; these tests need no torch."""
 
 from __future__ import annotations
 

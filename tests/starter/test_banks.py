@@ -77,3 +77,8 @@ def test_calls_fit_their_functions():
                     names = [argument.name for argument in function.arguments]
                     assert [name for name in names if name in call["arguments"]] == list(call["arguments"])
                     assert all(a.name in call["arguments"] for a in function.arguments if a.required)
+
+
+def test_only_the_products_own_functions_have_questions_of_their_own():
+    assert not any(slot.ask for bank in read_banks() for intent in bank.intents for slot in intent.slots)
+    assert all(slot.ask for intent in builtins() for slot in intent.slots if slot.required)

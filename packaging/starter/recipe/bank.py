@@ -19,8 +19,8 @@ class BankError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One argument of an intent. `values` is a kind (`@city`) or a tuple of literal values; `ask` are the product's own
-    questions."""
+    """One argument of an intent. `values` is a kind (`@city`) or a tuple of literal values; `ask` is the
+    question of a function of the product's own."""
 
     key: str
     names: tuple[str, ...]
@@ -31,7 +31,7 @@ class Slot:
     say: dict[str, tuple[str, ...]] = field(default_factory=dict)
     required: bool = True
     default: Json = None
-    ask: tuple[str, ...] = ()
+    ask: str = ""
 
     def sample(self, rng: Random) -> Value:
         """A value of this slot; arrays say one to four items."""
@@ -137,7 +137,7 @@ def read_slot(data: dict[str, object], where: str) -> Slot:
         say=say,  # type: ignore[call-overload]  # TOML
         required=bool(data.get("required", True)),
         default=data.get("default"),
-        ask=tuple(data.get("ask", ())),  # type: ignore[arg-type,call-overload]  # TOML
+        ask=str(data.get("ask", "")),
     )
 
 

@@ -10,10 +10,11 @@ from random import Random
 
 from recipe.bank import Bank, Intent, read_banks
 from recipe.builtins import DEFAULT_SIX, builtins
-from recipe.conversation import ask_conversation, outcome, refusal, request
+from recipe.conversation import QUESTION, ask_conversation, refusal, request
 from recipe.functions import Function, offer
 from recipe.procedural import family
 from recipe.render import Metadata, block, call, response, turn
+from recipe.results import outcome
 from recipe.tree import Source
 from recipe.values import Json
 
@@ -115,7 +116,7 @@ def ask_case(rng: Random, label: str, intents: Sequence[Intent], target: Intent)
 def no_fit_case(rng: Random, label: str, intents: Sequence[Intent], stranger: Intent) -> Case | None:
     functions, _ = offered(rng, [intent for intent in intents if intent is not stranger], None)
     other = offer(rng, stranger, everywhere=False, taken={function.name for function in functions}, flips=0)
-    exchanges = refusal(rng, other, "", functions=True) if other else []
+    exchanges = refusal(rng, other, "", functions=True, talk=0) if other else []
     return (
         Case(label, head(functions) + exchanges[0].prompt, schemas_of(functions)) if exchanges and functions else None
     )
@@ -135,7 +136,7 @@ def result_case(rng: Random, label: str, intents: Sequence[Intent], target: Inte
     made = request(rng, function, complete=True) if function else None
     if made is None or function is None:
         return None
-    result, answer = outcome(rng, made)
+    result, answer = outcome(rng, function, made.arguments, shapes=False)
     kept = tuple(str(value) for value in leaves(result) if not isinstance(value, bool) and str(value) in answer)
     prompt = (
         head(functions)
@@ -268,7 +269,10 @@ def hand_cases(path: Path = HAND) -> list[Case]:
         if expected:
             found.append(Case("by hand: calls", prompt, schemas, expected["function"], expected["arguments"]))  # type: ignore[arg-type]  # looser JSON type
         elif data.get("ask"):
-            found.append(Case("by hand: ask", prompt, schemas, ask=data["ask"]))  # type: ignore[arg-type]  # looser JSON type
+            known = {name for name, _ in schemas}
+            own = (slot for intent in builtins() if intent.id in known for slot in intent.slots)
+            asks = tuple(slot.ask for slot in own if slot.key == data["ask"]) or (QUESTION.format(data["ask"]),)
+            found.append(Case("by hand: ask", prompt, schemas, ask=data["ask"], asks=asks))  # type: ignore[arg-type]  # looser JSON type
         else:
             found.append(Case("by hand: no function fits", prompt, schemas))  # type: ignore[arg-type]  # looser JSON type
     return found

@@ -1,4 +1,4 @@
-"""Conversations about one block of functions: requests, calls, questions, refusals, results. Knows no tokens."""
+"""Conversations about one block of functions: requests, calls, questions, refusals. Knows no tokens."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from recipe.bank import Intent
-from recipe.builtins import paired_units, result_of
+from recipe.builtins import paired_units
 from recipe.functions import Argument, Function
 from recipe.render import call, response, turn
-from recipe.values import Json, Value, sample
+from recipe.results import outcome
+from recipe.values import Json, Value
 from recipe.wording import named, parts_of, say
 from recipe.words import lists
 
@@ -18,27 +19,8 @@ from recipe.words import lists
 # would be less likely than a call, and greedy decoding would call although the model means to ask. The argument's name
 # stands as in the block, so that asking for an argument never seen before is copying.
 QUESTION = 'What should "{}" be?'
+# One way to refuse, for the same reason.
 NO_FIT, NO_FUNCTIONS = "Sorry, I have no function for that.", "Sorry, I have no functions to do that with."
-# Keys that results have in common, with kinds of values.
-COMMON_RESULTS = (
-    ("@id", ("id", "reference", "ref", "number", "key")),
-    ("@code", ("code", "ticket", "token", "booking")),
-    ("@status", ("status", "state")),
-    ("@money", ("price", "total", "cost", "balance", "amount")),
-    ("@int(0,500)", ("count", "left", "total_count", "size", "points", "rank")),
-    ("@number(0,99)", ("value", "score", "average", "level", "distance_km")),
-    ("@date", ("date", "due", "created", "valid_until")),
-    ("@time", ("time", "start", "end", "updated_at")),
-    ("@fullname", ("owner", "name", "contact", "author")),
-    ("@city", ("city", "place", "location")),
-    ("@title", ("title", "label", "subject")),
-    ("@url", ("url", "link")),
-    ("@path", ("path", "file")),
-    ("@email", ("email", "sender")),
-    ("@sentence", ("message", "note", "summary", "text")),
-    ("@word", ("type", "kind", "category", "answer")),
-    ("@invented", ("model", "brand", "item")),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,83 +132,12 @@ def noisy(rng: Random, text: str, values: dict[str, Value]) -> str:
 
 def question(argument: Argument) -> str:
     """What asks for an argument: the product's own question, or the common one."""
-    return argument.slot.ask[0] if argument.slot.ask else QUESTION.format(argument.name)
-
-
-def fields(value: dict[str, Json]) -> str:
-    return ", ".join(f"{key} = {spoken(one)}" for key, one in value.items())
-
-
-def spoken(value: Json) -> str:
-    if isinstance(value, dict):
-        return f"({fields(value)})"
-    if isinstance(value, list):
-        words = [spoken(item) for item in value]
-        return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
-
-
-def outcome(rng: Random, request: Request) -> tuple[Json, str]:
-    """A result of the call, or an error, and the sentence that answers with it.
-
-    Answers from functions that are not the product's own repeat the result in one fixed way: what a small model can
-    keep right for any result.
-    """
-    intent = request.function.intent
-    if rng.random() < 0.1:
-        error = rng.choice(lists()["errors"])
-        if rng.random() < 0.3:
-            error = f"{error}: {sample(rng, rng.choice(['@word', '@filename', '@code', '@city'])).said}"
-        return {"error": error}, f"That failed: {error}."
-    if intent.verbatim:
-        return result_of(rng, intent.id, request.arguments)
-    result = result_like(rng, intent)
-    return result, f"Result: {fields(result) if isinstance(result, dict) else spoken(result)}."
-
-
-def result_like(rng: Random, intent: Intent) -> Json:
-    """What the intent's function may return: its keys, others in their place now and then, or a bare value."""
-    roll = rng.random()
-    if roll < 0.06:
-        return sample(rng, rng.choice(["@sentence", "@title", "@status", "@id", "@topic"])).said
-    if roll < 0.12:
-        kind = rng.choice(["@title", "@first", "@filename", "@city", "@word"])
-        return [sample(rng, kind).json for _ in range(rng.randint(1, 4))]
-    if roll < 0.18:
-        kinds = rng.sample(COMMON_RESULTS, rng.randint(1, 3))
-        keys = [rng.choice(keys) for _, keys in kinds]
-        return [
-            {key: sample(rng, kind).json for key, (kind, _) in zip(keys, kinds, strict=True)}
-            for _ in range(rng.randint(1, 3))
-        ]
-    result: dict[str, Json] = {}
-    for key, spec in intent.result.items():
-        if isinstance(spec, str) and spec.startswith("@"):
-            result[key] = sample(rng, spec).json
-        else:
-            result[key] = rng.choice(spec) if isinstance(spec, list) and spec else spec
-    result |= common_fields(rng, rng.choice([0, 0, 0, 1, 2, 3]) if result else 1)
-    items = list(result.items())
-    if rng.random() < 0.3:
-        rng.shuffle(items)
-    result = dict(items[:5])
-    if roll < 0.24:
-        name = rng.choice(["details", "result", "data", "item", "entry", "info"])
-        nested = common_fields(rng, rng.randint(1, 3))
-        return {**dict(items[:2]), name: nested if rng.random() < 0.5 else [nested]}
-    return result
-
-
-def common_fields(rng: Random, count: int) -> dict[str, Json]:
-    """Some fields that results have in common."""
-    return {rng.choice(keys): sample(rng, kind).json for kind, keys in rng.choices(COMMON_RESULTS, k=count)}
+    return argument.slot.ask or QUESTION.format(argument.name)
 
 
 def with_answer(rng: Random, request: Request, exchanges: list[Exchange]) -> None:
     """Append the function's response and the answer to it."""
-    result, answer = outcome(rng, request)
+    result, answer = outcome(rng, request.function, request.arguments)
     exchanges.append(Exchange(turn(response(request.function.name, result)), answer, "answer"))
 
 
@@ -259,21 +170,28 @@ def ask_conversation(rng: Random, function: Function, system: str, *, resolve: f
 
 def given_or_missing(rng: Random, function: Function, system: str) -> list[list[Exchange]]:
     """Two conversations that differ in one argument alone: said, and called; left out, and asked for."""
+    intent = function.intent
     required = {argument.slot.key for argument in function.arguments if argument.required}
-    for template in rng.sample(function.intent.wordings, min(8, len(function.intent.wordings))):
-        parts = parts_of(template)
-        if not required <= named(parts) or required <= named(parts, inside=False):
+    for template in rng.sample(intent.wordings, min(8, len(intent.wordings))):
+        everywhere, outside = named(parts_of(template)), named(parts_of(template), inside=False)
+        grouped = everywhere - outside
+        if not grouped & required or required - everywhere or outside - function.declared:
             continue
-        values = draw_values(rng, function.intent)
-        whole = request(rng, function, complete=True, wordings=[template], values=values)
-        part = request(rng, function, complete=False, wordings=[template], values=values)
-        if whole and part:
-            asked = part.missing[0]
-            reply = call(function.name, whole.arguments)
-            return [
-                [Exchange(turn(whole.text, system), reply, "call")],
-                [Exchange(turn(part.text, system), question(asked), "ask", function.name, asked.name)],
-            ]
+        missing = rng.choice(sorted(grouped & required))
+        left_out = {key for key in sorted(grouped - required) if key not in function.declared or rng.random() < 0.3}
+        values = draw_values(rng, intent)
+        shown, style = quoted(rng, intent, values), rng.random()
+        whole, given = say(rng, template, shown, left_out, grouped - left_out)
+        part, rest = say(rng, template, shown, left_out | {missing}, grouped - left_out - {missing})
+        if required - given or given - rest != {missing} or not part:
+            continue
+        full = Request(function, noisy(Random(style), whole, values), values, frozenset(given))
+        less = Request(function, noisy(Random(style), part, values), values, frozenset(rest))
+        asked = less.missing[0]
+        return [
+            [Exchange(turn(full.text, system), call(function.name, full.arguments), "call")],
+            [Exchange(turn(less.text, system), question(asked), "ask", function.name, asked.name)],
+        ]
     return []
 
 
@@ -297,9 +215,11 @@ def two_calls(rng: Random, functions: Sequence[Function], system: str) -> list[E
     return [Exchange(turn(head + joiner + tail, system), reply, "calls")]
 
 
-def refusal(rng: Random, stranger: Function | None, system: str, *, functions: bool) -> list[Exchange]:
-    """A request that no offered function fits, or small talk."""
-    if stranger is None or rng.random() < 0.2:
+def refusal(
+    rng: Random, stranger: Function | None, system: str, *, functions: bool, talk: float = 0.2
+) -> list[Exchange]:
+    """A request that no offered function fits; so often small talk."""
+    if stranger is None or rng.random() < talk:
         said, answer = rng.choice(lists()["talk"]).split(" => ")
         return [Exchange(turn(said, system), answer, "talk")]
     made = request(rng, stranger, complete=None)

@@ -15,7 +15,7 @@ from recipe.sources import FIRST_FUNCTION, NOWHERE, USER, block_groups, look
 from recipe.tokens import BOS, encode, piece_ids
 from recipe.tree import Source, Tree
 
-# Where a text begins weighs more than where a call does: there are fewer of them.
+# Where a question or a refusal begins weighs more than where a call does: without that, the model calls too readily.
 FIRST_WEIGHT, FIRST_OF_TEXT = 4.0, 6.0
 NAME_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT, ASKED_WEIGHT = 6.0, 2.0, 5.0, 4.0
 PROMPT_WEIGHT = 0.1
@@ -25,6 +25,7 @@ VALUE_BEGINS = {piece_ids()[piece] for piece in CALL[3:7]}
 # Of the conversations of one turn, so many end behind the function's name, or behind the first words of a text:
 # choosing is learned last, and what follows is learned long before.
 BRIEF = 0.25
+# As many tokens of a text as lead to the name of the argument that is asked for.
 BRIEF_WORDS = 4
 
 
@@ -89,18 +90,18 @@ def conversation_run(exchanges: Sequence[Exchange], groups: dict[str, int], head
         run.selects.extend([NOWHERE] * len(prompt) + reply.selects)
         there |= {(USER, token) for token in prompt}
         found = [
-            next((place for place in (source, chosen) if source and (place, token) in there), NOWHERE)
-            for source, chosen, token in zip(reply.copies, reply.selects, reply.tokens, strict=True)
+            next((source for source in sources if (source, token) in there), NOWHERE)
+            for sources, token in zip(reply.copies, reply.tokens, strict=True)
         ]
         run.copies.extend([NOWHERE] * len(prompt) + found)
         weights = [1.0] * len(reply.tokens)
-        for index, source in enumerate(reply.copies):
-            if source >= FIRST_FUNCTION and reply.copies[index - 1] == NOWHERE:
+        for index, sources in enumerate(reply.copies):
+            if sources and sources[0] >= FIRST_FUNCTION and not reply.copies[index - 1]:
                 in_call = NAME_WEIGHT if reply.tokens[index - 1] == CALL_BEGINS else KEY_WEIGHT
                 weights[index] = ASKED_WEIGHT if exchange.kind == "ask" else in_call
             elif index and reply.tokens[index - 1] in VALUE_BEGINS:
                 weights[index] = VALUE_WEIGHT
-        weights[0] = FIRST_WEIGHT if exchange.kind in {"call", "calls"} else FIRST_OF_TEXT
+        weights[0] = FIRST_OF_TEXT if exchange.kind in {"ask", "no_fit", "talk"} else FIRST_WEIGHT
         run.weights.extend([0.0] * len(prompt) + weights)
     if not brief or len(exchanges) > 1:
         return run

@@ -134,7 +134,7 @@ def flag(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
     """A boolean: a listed one, something that is part of it, or a kind that it is of."""
     roll = rng.random()
     if roll < 0.3:
-        name, description, words = rng.choice([flag for flag in FLAGS if flag[0] not in used] or FLAGS)
+        name, description, words = rng.choice([one for one in FLAGS if one[0] not in used] or FLAGS)
         says = [words]
     elif roll < 0.7:
         thing = rng.choice([*lists()["thing"], *lists()["nouns"], *lists()["word"], invented(rng)])
@@ -155,7 +155,7 @@ def flag(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
 def choice(rng: Random, used: set[str]) -> tuple[Slot, list[str]]:
     """An enum: a listed one, or of words drawn by lot."""
     if rng.random() < 0.5:
-        name, description, choices = rng.choice([choice for choice in CHOICES if choice[0] not in used] or CHOICES)
+        name, description, choices = rng.choice([one for one in CHOICES if one[0] not in used] or CHOICES)
         options = choices.split(",")
     else:
         thing = rng.choice([*lists()["thing"], *lists()["nouns"], invented(rng)])

@@ -23,11 +23,12 @@ MARKUP = frozenset(piece_ids().values()) | {encode('"')[0], encode("]")[0], enco
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """For a reply's tokens, end token included: the group of the function chosen, and the group to copy from."""
+    """For a reply's tokens, end token included: the group of the function chosen, and the groups that may have the
+    token to copy, the best first."""
 
     tokens: list[int]
     selects: list[int]
-    copies: list[int]
+    copies: list[tuple[int, ...]]
 
 
 def block_groups(tokens: Sequence[int]) -> list[int]:
@@ -46,52 +47,50 @@ def look(exchange: Exchange, groups: dict[str, int]) -> Look:
     tokens = [*encode(exchange.reply), EOS]
     if exchange.kind in {"call", "calls"}:
         return of_calls(exchange.reply, tokens, groups)
-    copies, selects = [NOWHERE] * len(tokens), [NOWHERE] * len(tokens)
     if exchange.kind == "ask":
         return of_question(exchange, tokens, groups[exchange.function])
     if exchange.kind == "answer":
-        copies = [NOWHERE if token in MARKUP or token == EOS else USER for token in tokens]
-    else:
-        selects[0] = BEGIN
-    return Look(tokens, selects, copies)
+        copies = [() if token in MARKUP or token == EOS else (USER,) for token in tokens]
+        return Look(tokens, [NOWHERE] * len(tokens), copies)
+    return Look(tokens, [BEGIN] + [NOWHERE] * (len(tokens) - 1), [()] * len(tokens))
 
 
 def of_question(exchange: Exchange, tokens: list[int], group: int) -> Look:
     """The argument's name comes from the function's metadata, when the question has it."""
-    start = exchange.reply.find(f'"{exchange.argument}"') + 1
-    named = range(start, start + len(exchange.argument)) if start else range(0)
-    selects, copies = [], []
+    before, mark, _ = exchange.reply.encode().partition(f'"{exchange.argument}"'.encode())
+    named = range(len(before) + 1, len(before) + len(mark) - 1)
+    selects, copies = [], list[tuple[int, ...]]()
     at = 0
     for token in tokens:
         selects.append(NOWHERE if token == EOS else group)
-        copies.append(group if at in named and token != EOS else NOWHERE)
+        copies.append((group,) if at in named and token != EOS else ())
         at += len(token_bytes(token))
     return Look(tokens, selects, copies)
 
 
 def of_calls(reply: str, tokens: list[int], groups: dict[str, int]) -> Look:
-    """Names and keys come from the function's own metadata, values from what the user said (or, in words that the user
-    did not say, from the metadata: pack.py sees which)."""
-    places: list[tuple[int, int]] = []  # (group chosen, group to copy from) of each byte
+    """Names and keys come from the function's own metadata; values from what the user said, and words that the user did
+    not say from the choices in the metadata."""
+    places: list[tuple[int, tuple[int, ...]]] = []  # (group chosen, groups to copy from) of each byte
     for line in reply.split("\n"):
         data = json.loads(line)
         group = groups[data["function"]]
-        parts = [
-            ('{"function": "', group, NOWHERE),
-            (data["function"], group, group),
-            ('", "arguments": {', group, NOWHERE),
+        parts: list[tuple[str, tuple[int, ...]]] = [
+            ('{"function": "', ()),
+            (data["function"], (group,)),
+            ('", "arguments": {', ()),
         ]
         for index, (key, value) in enumerate(data["arguments"].items()):
-            parts += [(', "' if index else '"', group, NOWHERE), (key, group, group), ('": ', group, NOWHERE)]
-            parts.append((json.dumps(value, ensure_ascii=False), group, USER))
-        parts += [("}}", group, NOWHERE), ("\n", NOWHERE, NOWHERE)]
-        assert "".join(text for text, _, _ in parts) == line + "\n" == call(data["function"], data["arguments"]) + "\n"
-        places += [(chosen, source) for text, chosen, source in parts for _ in text.encode()]
-    selects, copies = [], []
+            parts += [(', "' if index else '"', ()), (key, (group,)), ('": ', ())]
+            parts.append((json.dumps(value, ensure_ascii=False), (USER, group) if isinstance(value, str) else (USER,)))
+        parts += [("}}", ()), ("\n", ())]
+        assert "".join(text for text, _ in parts) == line + "\n" == call(data["function"], data["arguments"]) + "\n"
+        places += [(group, sources) for text, sources in parts for _ in text.encode()]
+    selects, copies = [], list[tuple[int, ...]]()
     at = 0
     for token in tokens:
-        chosen, source = places[at] if token != EOS else (NOWHERE, NOWHERE)
+        chosen, sources = places[at] if token != EOS else (NOWHERE, ())
         selects.append(chosen)
-        copies.append(NOWHERE if token in MARKUP else source)
+        copies.append(() if token in MARKUP else sources if token_bytes(token).isalpha() else sources[:1])
         at += len(token_bytes(token))
     return Look(tokens, selects, copies)
