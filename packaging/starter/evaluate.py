@@ -71,10 +71,14 @@ def parsed(text: str) -> tuple[str, object] | None:
 
 
 def names(case: Case, text: str) -> bool:
-    """Whether a question names the missing argument: it is the argument's question, or has every word of its name."""
-    words = [word.lower() for word in re.split(r"[_\W]+|(?<=[a-z])(?=[A-Z])", case.ask) if word]
-    said = re.split(r"[_\W]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower())
-    return text in case.asks or all(word in said for word in words)
+    """Whether a question names a missing argument: it is the argument's question, or has every word of its name."""
+    said = words_of(text)
+    return text in case.asks or any(words_of(name) <= said for name in case.ask)
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a text or of a name in any style, in lower case."""
+    return {word.lower() for word in re.split(r"[_\W]+|(?<=[a-z])(?=[A-Z])", text) if word}
 
 
 def keeps(text: str, value: str) -> bool:
@@ -169,7 +173,7 @@ async def run(options: argparse.Namespace) -> None:
             wanted = (
                 json.dumps({one.case.function: one.case.arguments}, ensure_ascii=False)
                 if one.case.function
-                else one.case.answer or (f"ask {one.case.ask}" if one.case.ask else "text")
+                else one.case.answer or (f"ask {' or '.join(one.case.ask)}" if one.case.ask else "text")
             )
             print(f"\n[{one.case.set}] {asked}\n  wanted {wanted}\n  auto   {one.auto}\n  forced {one.forced}")
     if options.json:

@@ -10,7 +10,7 @@ from random import Random
 
 from recipe.bank import Bank, Intent, read_banks
 from recipe.builtins import DEFAULT_SIX, builtins
-from recipe.conversation import QUESTION, ask_conversation, refusal, request
+from recipe.conversation import QUESTION, question, refusal, request
 from recipe.functions import Function, offer
 from recipe.procedural import family
 from recipe.render import Metadata, block, call, response, turn
@@ -23,7 +23,7 @@ HAND = Path(__file__).resolve().parent.parent / "eval" / "hand.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One prompt and what is right: a call, a question about `ask`, text, or an answer that keeps `kept`."""
+    """One prompt and what is right: a call, a question about one of `ask`, text, or an answer that keeps `kept`."""
 
     set: str
     prompt: str
@@ -31,7 +31,7 @@ class Case:
     function: str = ""
     arguments: dict[str, Json] = field(default_factory=dict)
     types: tuple[str, ...] = ()
-    ask: str = ""
+    ask: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
     answer: str = ""
     kept: tuple[str, ...] = ()
@@ -106,11 +106,11 @@ def call_case(
 
 def ask_case(rng: Random, label: str, intents: Sequence[Intent], target: Intent) -> Case | None:
     functions, function = offered(rng, intents, target)
-    exchanges = ask_conversation(rng, function, "", resolve=0) if function else []
-    if not exchanges or function is None:
+    made = request(rng, function, complete=False) if function else None
+    if made is None or not made.missing:
         return None
-    asked = exchanges[0]
-    return Case(label, head(functions) + asked.prompt, schemas_of(functions), ask=asked.argument, asks=(asked.reply,))
+    missing, asks = zip(*((argument.name, question(argument)) for argument in made.missing), strict=True)
+    return Case(label, head(functions) + turn(made.text), schemas_of(functions), ask=missing, asks=asks)
 
 
 def no_fit_case(rng: Random, label: str, intents: Sequence[Intent], stranger: Intent) -> Case | None:
@@ -272,7 +272,7 @@ def hand_cases(path: Path = HAND) -> list[Case]:
             known = {name for name, _ in schemas}
             own = (slot for intent in builtins() if intent.id in known for slot in intent.slots)
             asks = tuple(slot.ask for slot in own if slot.key == data["ask"]) or (QUESTION.format(data["ask"]),)
-            found.append(Case("by hand: ask", prompt, schemas, ask=data["ask"], asks=asks))  # type: ignore[arg-type]  # looser JSON type
+            found.append(Case("by hand: ask", prompt, schemas, ask=(data["ask"],), asks=asks))  # type: ignore[arg-type]  # looser JSON type
         else:
             found.append(Case("by hand: no function fits", prompt, schemas))  # type: ignore[arg-type]  # looser JSON type
     return found
