@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from random import Random
 
 from recipe.values import Value
@@ -60,7 +60,7 @@ def parse(template: str, start: int = 0, closing: str = "") -> tuple[tuple[Part,
     return tuple(parts), at
 
 
-@lru_cache(maxsize=60000)
+@cache
 def parts_of(template: str) -> tuple[Part, ...]:
     return parse(template)[0]
 
