@@ -75,9 +75,10 @@ def main() -> None:
 
 
 def resized_late(self: FclocalApp, event: Key) -> None:
-    """At the key F9, a resize that the terminal had long ago."""
+    """At the key F9, a resize that the terminal had long ago; a word says that it was worked off."""
     if event.key == "f9":
         self.post_message(Resize(Size(22, 7), Size(22, 7)))
+        self.set_timer(0.2, lambda: self.notify("resized"))
 
 
 def broken(self: object, event: Key) -> None:

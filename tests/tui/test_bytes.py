@@ -190,7 +190,7 @@ def test_a_resize_that_comes_late_does_not_count(start: Start) -> None:
     with start("A line that would not fit on a terminal of twenty-two columns.", old_size=True) as app:
         app.wait_for("CPU")
         app.write("\x1b[20~")
-        time.sleep(1)
+        app.wait_for("resized")
         app.write("Hello\r")
         app.wait_for("A line that would not fit on a terminal of twenty-two columns.", seconds=20)
         leave(app)

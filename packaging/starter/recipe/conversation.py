@@ -63,7 +63,6 @@ def request(
     *,
     complete: bool | None,
     wordings: Sequence[str] = (),
-    values: dict[str, Value] | None = None,
 ) -> Request | None:
     """A request with every required argument (complete), with one missing, or either (None).
 
@@ -71,7 +70,7 @@ def request(
     """
     intent = function.intent
     pool = list(wordings or intent.wordings)
-    values = values if values is not None else draw_values(rng, intent)
+    values = draw_values(rng, intent)
     required = {argument.slot.key for argument in function.arguments if argument.required}
     for _ in range(14):
         template = rng.choice(pool)
@@ -96,9 +95,7 @@ def request(
         text, given = say(rng, template, shown, drop, keep)
         if (complete is True and required - given) or (complete is False and not required - given) or not text:
             continue
-        if intent.verbatim and intent.id == "calculator":
-            return Request(function, text, values, frozenset(given))
-        return Request(function, noisy(rng, text, values), values, frozenset(given & function.declared))
+        return Request(function, noisy(rng, intent, text, values), values, frozenset(given & function.declared))
     return None
 
 
@@ -115,8 +112,10 @@ def quoted(rng: Random, intent: Intent, values: dict[str, Value]) -> dict[str, V
     }
 
 
-def noisy(rng: Random, text: str, values: dict[str, Value]) -> str:
-    """Small differences of style that leave the values as they are."""
+def noisy(rng: Random, intent: Intent, text: str, values: dict[str, Value]) -> str:
+    """Small differences of style that leave the values as they are; none in sums, where a mark may count."""
+    if intent.verbatim and intent.id == "calculator":
+        return text
     roll = rng.random()
     starts_with_value = any(text.startswith(value.said) for value in values.values())
     if roll < 0.08 and not starts_with_value:
@@ -185,8 +184,8 @@ def given_or_missing(rng: Random, function: Function, system: str) -> list[list[
         part, rest = say(rng, template, shown, left_out | {missing}, grouped - left_out - {missing})
         if required - given or given - rest != {missing} or not part:
             continue
-        full = Request(function, noisy(Random(style), whole, values), values, frozenset(given))
-        less = Request(function, noisy(Random(style), part, values), values, frozenset(rest))
+        full = Request(function, noisy(Random(style), intent, whole, values), values, frozenset(given))
+        less = Request(function, noisy(Random(style), intent, part, values), values, frozenset(rest))
         asked = less.missing[0]
         return [
             [Exchange(turn(full.text, system), call(function.name, full.arguments), "call")],

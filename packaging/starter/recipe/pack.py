@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from random import Random
 
@@ -78,11 +78,13 @@ def block_run(block: str) -> Run:
     return Run(tokens, block_groups(tokens), [0.0] * len(tokens), nothing, nothing)
 
 
-def conversation_run(exchanges: Sequence[Exchange], groups: dict[str, int], head: Run, *, brief: bool) -> Run:
-    """A conversation behind the block `head`, in which `groups` has the group of every function; only up to the choice
-    when it is to be `brief`."""
+def conversation_run(
+    exchanges: Sequence[Exchange], groups: dict[str, int], offered: Set[tuple[int, int]], *, brief: bool
+) -> Run:
+    """A conversation behind a block that has the tokens `offered` with their groups, and in `groups` the group of every
+    function; only up to the choice when it is to be `brief`."""
     run = Run([], [], [], [], [])
-    there = set(zip(head.groups, head.tokens, strict=True))
+    there = set(offered)
     for exchange in exchanges:
         prompt, reply = encode(exchange.prompt), look(exchange, groups)
         run.tokens.extend(prompt + reply.tokens)
@@ -117,9 +119,10 @@ def add_tree(rng: Random, row: Row, tree: Tree, number: int, length: int) -> boo
     if room < 60:
         return False
     groups = {function.name: FIRST_FUNCTION + index for index, function in enumerate(tree.functions)}
+    offered = set(zip(head.groups, head.tokens, strict=True))
     fitting = []
     for exchanges in tree.conversations:
-        run = conversation_run(exchanges, groups, head, brief=rng.random() < BRIEF)
+        run = conversation_run(exchanges, groups, offered, brief=rng.random() < BRIEF)
         if len(run.tokens) <= room:
             fitting.append(run)
             room -= len(run.tokens)

@@ -17,6 +17,8 @@ from recipe.tokens import EOS, encode, piece_ids, token_bytes
 
 # Groups of tokens to look at: nothing, the begin of the text (no function fits), the user's turns, functions from 3 on.
 NOWHERE, BEGIN, USER, FIRST_FUNCTION = 0, 1, 2, 3
+Part = tuple[str, tuple[int, ...]]  # text of a reply, groups to copy it from
+Place = tuple[int, tuple[int, ...]]  # group chosen and groups to copy from, at one byte of a reply
 OPENERS = frozenset(piece_ids()[piece] for piece in PIECES if piece.endswith('{\n    "function": "'))
 MARKUP = frozenset(piece_ids().values()) | {encode('"')[0], encode("]")[0], encode("\n")[0]}
 
@@ -57,25 +59,19 @@ def look(exchange: Exchange, groups: dict[str, int]) -> Look:
 
 def of_question(exchange: Exchange, tokens: list[int], group: int) -> Look:
     """The argument's name comes from the function's metadata, when the question has it."""
-    before, mark, _ = exchange.reply.encode().partition(f'"{exchange.argument}"'.encode())
-    named = range(len(before) + 1, len(before) + len(mark) - 1)
-    selects, copies = [], list[tuple[int, ...]]()
-    at = 0
-    for token in tokens:
-        selects.append(NOWHERE if token == EOS else group)
-        copies.append((group,) if at in named and token != EOS else ())
-        at += len(token_bytes(token))
-    return Look(tokens, selects, copies)
+    before, name, after = exchange.reply.partition(f'"{exchange.argument}"')
+    parts: list[Part] = [(before, ()), (name[:1], ()), (name[1:-1], (group,)), (name[-1:], ()), (after, ())]
+    return placed(tokens, [(group, sources) for text, sources in parts for _ in text.encode()])
 
 
 def of_calls(reply: str, tokens: list[int], groups: dict[str, int]) -> Look:
     """Names and keys come from the function's own metadata; values from what the user said, and words that the user did
     not say from the choices in the metadata."""
-    places: list[tuple[int, tuple[int, ...]]] = []  # (group chosen, groups to copy from) of each byte
+    places: list[Place] = []
     for line in reply.split("\n"):
         data = json.loads(line)
         group = groups[data["function"]]
-        parts: list[tuple[str, tuple[int, ...]]] = [
+        parts: list[Part] = [
             ('{"function": "', ()),
             (data["function"], (group,)),
             ('", "arguments": {', ()),
@@ -86,6 +82,11 @@ def of_calls(reply: str, tokens: list[int], groups: dict[str, int]) -> Look:
         parts += [("}}", ()), ("\n", ())]
         assert "".join(text for text, _ in parts) == line + "\n" == call(data["function"], data["arguments"]) + "\n"
         places += [(group, sources) for text, sources in parts for _ in text.encode()]
+    return placed(tokens, places)
+
+
+def placed(tokens: list[int], places: Sequence[Place]) -> Look:
+    """The places of the bytes at which the tokens begin. Only letters have a second place to be copied from."""
     selects, copies = [], list[tuple[int, ...]]()
     at = 0
     for token in tokens:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from random import Random
 
 from recipe.values import Value
@@ -60,7 +60,8 @@ def parse(template: str, start: int = 0, closing: str = "") -> tuple[tuple[Part,
     return tuple(parts), at
 
 
-@cache
+# Room for every wording of the banks; invented ones come and go.
+@lru_cache(maxsize=100_000)
 def parts_of(template: str) -> tuple[Part, ...]:
     return parse(template)[0]
 
