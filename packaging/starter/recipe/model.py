@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from recipe.sources import SPAN
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -26,13 +28,12 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """For each token (rows, length): the group it is a part of, the group to choose and the group to copy `targets`
-    from when predicting the next one. 0 is nowhere."""
+    """For each token (rows, length): the group it is a part of, the group to choose and the place of the token to copy
+    when predicting the next one. 0 is nowhere."""
 
     groups: Tensor
     selects: Tensor
     copies: Tensor
-    targets: Tensor
 
 
 class Block(nn.Module):
@@ -120,8 +121,9 @@ class Starter(nn.Module):
         cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
         wanted: dict[int, Tensor] = {}
         if looks is not None:
-            chosen = looks.groups[:, None] == looks.selects[:, :, None]
-            same = (looks.groups[:, None] == looks.copies[:, :, None]) & (tokens[:, None] == looks.targets[:, :, None])
+            groups, selects = looks.groups[:, None], looks.selects[:, :, None]
+            chosen = (groups == selects) | (groups - groups % SPAN == selects)
+            same = torch.arange(tokens.shape[1], device=tokens.device) == looks.copies[:, :, None]
             wanted = {self.shape.select: chosen, self.shape.copy: same}
         found: dict[int, Tensor | None] = {}
         x = self.embedding(tokens).to(dtype)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 
-def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
-    """Nearest semi-orthogonal matrix, roughly, for a (batch, rows, columns) stack."""
+def orthogonal(matrix: Tensor, dtype: torch.dtype, steps: int = 5) -> Tensor:
+    """Nearest semi-orthogonal matrix, roughly, for a (batch, rows, columns) stack, computed in `dtype`."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
+    x = matrix.to(dtype)
     turned = x.shape[-2] > x.shape[-1]
     if turned:
         x = x.mT
@@ -24,9 +24,15 @@ class Muon(torch.optim.Optimizer):
     """Matrices of equal shape are handled as one stack."""
 
     def __init__(
-        self, parameters: list[Tensor], learning_rate: float = 0.02, momentum: float = 0.95, decay: float = 0.02
+        self,
+        parameters: list[Tensor],
+        learning_rate: float = 0.02,
+        momentum: float = 0.95,
+        decay: float = 0.02,
+        dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         super().__init__(parameters, {"lr": learning_rate, "momentum": momentum, "decay": decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure here
@@ -43,5 +49,5 @@ class Muon(torch.optim.Optimizer):
                     buffer.lerp_(parameter.grad, 1 - group["momentum"])
                     updates.append(parameter.grad.lerp(buffer, group["momentum"]))
                 scale = max(1.0, shape[0] / shape[1]) ** 0.5
-                for parameter, update in zip(stack, orthogonal(torch.stack(updates)), strict=True):
+                for parameter, update in zip(stack, orthogonal(torch.stack(updates), self.dtype), strict=True):
                     parameter.mul_(1 - group["lr"] * group["decay"]).add_(update, alpha=-group["lr"] * scale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -11,20 +11,24 @@ import numpy.typing as npt
 
 from recipe.conversation import Exchange
 from recipe.pieces import CALL
-from recipe.sources import FIRST_FUNCTION, NOWHERE, USER, block_groups, look
+from recipe.pointers import NO_TOKEN, pointers
+from recipe.sources import FIRST_FUNCTION, NOWHERE, USER, Groups, block_groups, groups_of, look
 from recipe.tokens import BOS, encode, piece_ids
 from recipe.tree import Source, Tree
 
 # Where a question or a refusal begins weighs more than where a call does: without that, the model calls too readily.
-FIRST_WEIGHT, FIRST_OF_TEXT = 4.0, 6.0
+FIRST_WEIGHT, FIRST_OF_TEXT = 4.0, 4.5
 NAME_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT, ASKED_WEIGHT = 6.0, 2.0, 5.0, 4.0
+# Behind a value: whether one more argument was given.
+NEXT_WEIGHT = 2.0
 PROMPT_WEIGHT = 0.1
 PROMPT_SHARE = 0.12
 CALL_BEGINS, *ARGUMENTS_BEGIN = (piece_ids()[piece] for piece in CALL[:3])
 VALUE_BEGINS = {piece_ids()[piece] for piece in CALL[3:7]}
+VALUE_ENDS = {piece_ids()[piece] for piece in CALL[7:]}
 # Of the conversations of one turn, so many end behind the function's name, or behind the first words of a text:
 # choosing is learned last, and what follows is learned long before.
-BRIEF = 0.25
+BRIEF = 0.1
 # As many tokens of a text as lead to the name of the argument that is asked for.
 BRIEF_WORDS = 4
 
@@ -32,7 +36,7 @@ BRIEF_WORDS = 4
 @dataclass(frozen=True, slots=True)
 class Run:
     """Tokens of a block or a conversation. `weights`, `selects` and `copies` are for predicting the token beside them;
-    `groups` says what the token is a part of."""
+    `groups` says what the token is a part of. `copies` counts from the begin of the block."""
 
     tokens: list[int]
     groups: list[int]
@@ -55,9 +59,10 @@ class Row:
     selects: list[int] = field(default_factory=list)
     copies: list[int] = field(default_factory=list)
 
-    def extend(self, rng: Random, run: Run, first: int, tree: int, branch: int) -> None:
-        """Add a run whose first token has the position `first`."""
+    def extend(self, rng: Random, run: Run, block: int, first: int, tree: int, branch: int) -> None:
+        """Add a run whose first token has the position `first`; its block begins at the row's token `block`."""
         count = len(run.tokens)
+        behind = len(self.tokens) - first
         self.tokens += run.tokens
         self.groups += run.groups
         self.positions += range(first, first + count)
@@ -65,7 +70,7 @@ class Row:
         self.branches += [branch] * count
         self.targets += [*run.tokens[1:], 0]
         self.selects += [*run.selects[1:], NOWHERE]
-        self.copies += [*run.copies[1:], NOWHERE]
+        self.copies += [place and place + (block if place < first else behind) for place in (*run.copies[1:], NO_TOKEN)]
         self.weights += [
             weight or (PROMPT_WEIGHT if index < count - 1 and rng.random() < PROMPT_SHARE else 0.0)
             for index, weight in enumerate([*run.weights[1:], 0.0])
@@ -78,24 +83,19 @@ def block_run(block: str) -> Run:
     return Run(tokens, block_groups(tokens), [0.0] * len(tokens), nothing, nothing)
 
 
-def conversation_run(
-    exchanges: Sequence[Exchange], groups: dict[str, int], offered: Set[tuple[int, int]], *, brief: bool
-) -> Run:
-    """A conversation behind a block that has the tokens `offered` with their groups, and in `groups` the group of every
-    function; only up to the choice when it is to be `brief`."""
+def conversation_run(exchanges: Sequence[Exchange], head: Run, groups: Groups, *, brief: bool) -> Run:
+    """A conversation behind the block `head` whose functions have `groups`; only up to the choice when it is to be
+    `brief`."""
     run = Run([], [], [], [], [])
-    there = set(offered)
     for exchange in exchanges:
         prompt, reply = encode(exchange.prompt), look(exchange, groups)
-        run.tokens.extend(prompt + reply.tokens)
-        run.groups.extend([USER] * len(prompt) + [NOWHERE] * len(reply.tokens))
+        run.tokens.extend(prompt)
+        run.groups.extend([USER] * len(prompt))
+        found = pointers(reply, head.tokens + run.tokens, head.groups + run.groups)
+        run.tokens.extend(reply.tokens)
+        run.groups.extend([NOWHERE] * len(reply.tokens))
         run.selects.extend([NOWHERE] * len(prompt) + reply.selects)
-        there |= {(USER, token) for token in prompt}
-        found = [
-            next((source for source in sources if (source, token) in there), NOWHERE)
-            for sources, token in zip(reply.copies, reply.tokens, strict=True)
-        ]
-        run.copies.extend([NOWHERE] * len(prompt) + found)
+        run.copies.extend([NO_TOKEN] * len(prompt) + found)
         weights = [1.0] * len(reply.tokens)
         for index, sources in enumerate(reply.copies):
             if sources and sources[0] >= FIRST_FUNCTION and not reply.copies[index - 1]:
@@ -103,6 +103,8 @@ def conversation_run(
                 weights[index] = ASKED_WEIGHT if exchange.kind == "ask" else in_call
             elif index and reply.tokens[index - 1] in VALUE_BEGINS:
                 weights[index] = VALUE_WEIGHT
+            elif reply.tokens[index] in VALUE_ENDS:
+                weights[index] = NEXT_WEIGHT
         weights[0] = FIRST_OF_TEXT if exchange.kind in {"ask", "no_fit", "talk"} else FIRST_WEIGHT
         run.weights.extend([0.0] * len(prompt) + weights)
     if not brief or len(exchanges) > 1:
@@ -118,19 +120,19 @@ def add_tree(rng: Random, row: Row, tree: Tree, number: int, length: int) -> boo
     room = length - len(row.tokens) - len(head.tokens)
     if room < 60:
         return False
-    groups = {function.name: FIRST_FUNCTION + index for index, function in enumerate(tree.functions)}
-    offered = set(zip(head.groups, head.tokens, strict=True))
+    groups = groups_of(tree.functions)
     fitting = []
     for exchanges in tree.conversations:
-        run = conversation_run(exchanges, groups, offered, brief=rng.random() < BRIEF)
+        run = conversation_run(exchanges, head, groups, brief=rng.random() < BRIEF)
         if len(run.tokens) <= room:
             fitting.append(run)
             room -= len(run.tokens)
     if not fitting or (len(head.tokens) > 100 and len(fitting) < 3):
         return False
-    row.extend(rng, head, 0, number, 0)
+    block = len(row.tokens)
+    row.extend(rng, head, block, 0, number, 0)
     for branch, run in enumerate(fitting, start=1):
-        row.extend(rng, run, len(head.tokens), number, branch)
+        row.extend(rng, run, block, len(head.tokens), number, branch)
     return True
 
 
@@ -162,9 +164,9 @@ def arrays(rows: Sequence[Row], length: int) -> dict[str, npt.NDArray[np.generic
         ("branches", np.int8, 0),
         ("targets", np.int16, 0),
         ("weights", np.float16, 0),
-        ("groups", np.int8, NOWHERE),
-        ("selects", np.int8, NOWHERE),
-        ("copies", np.int8, NOWHERE),
+        ("groups", np.int16, NOWHERE),
+        ("selects", np.int16, NOWHERE),
+        ("copies", np.int16, NO_TOKEN),
     ):
         table = np.full((len(rows), length), fill, dtype=kind)
         for index, row in enumerate(rows):

@@ -37,7 +37,30 @@ CONSONANTS = [
     "z",
 ]
 VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "io", "ou", "y"]
+ODD_JOINS = [
+    "-",
+    "'s ",
+    ": ",
+    " - ",
+    " & ",
+    ", ",
+    "/",
+    " + ",
+    "_",
+    ".",
+    " of ",
+    " do ",
+    " van der ",
+    " the ",
+    " @ ",
+    "? ",
+    "'",
+]
 ENDINGS = ["", "", "", "n", "r", "l", "x", "th", "nd", "sk", "m", "st", "ck"]
+
+
+# So often a title is an odd one: a value is to be copied to its end, whatever marks it holds.
+ODD = 0.15
 
 
 def invented(rng: Random, *, capital: bool = False) -> str:
@@ -54,6 +77,23 @@ def pick(rng: Random, key: str) -> str:
 def name_like(rng: Random, key: str, share: float = 0.12) -> str:
     """A list entry, or now and then an invented word in its place."""
     return invented(rng, capital=True) if rng.random() < share else pick(rng, key)
+
+
+def person(rng: Random) -> str:
+    """First and last name, now and then of several parts."""
+    first, last = name_like(rng, "first"), name_like(rng, "last")
+    if rng.random() < 0.85:
+        return f"{first} {last}"
+    another = name_like(rng, "last")
+    return rng.choice(
+        [
+            f"{first} O'{last}",
+            f"{first} van {last}",
+            f"{first} {last}-{another}",
+            f"Dr. {first} {last}",
+            f"{first} de la {last}",
+        ]
+    )
 
 
 def digits(rng: Random, count: int) -> str:
@@ -130,6 +170,8 @@ def duration(rng: Random) -> str:
 
 
 def phrase(rng: Random) -> str:
+    if rng.random() < ODD / 2:
+        return odd(rng)
     return rng.choice(
         [
             lambda: pick(rng, "topic"),
@@ -145,6 +187,8 @@ def phrase(rng: Random) -> str:
 
 
 def title(rng: Random) -> str:
+    if rng.random() < ODD:
+        return odd(rng)
     text = rng.choice(
         [
             lambda: f"{pick(rng, 'adjective')} {pick(rng, 'thing')} {pick(rng, 'thing')}",
@@ -161,6 +205,42 @@ def title(rng: Random) -> str:
     if style < 0.4:
         return text[:1].upper() + text[1:]
     return text.title().replace("'S", "'s") if style < 0.6 else text
+
+
+def odd(rng: Random) -> str:
+    """Two to seven words, names, numbers and invented words that nobody would expect, with marks between them."""
+
+    def piece() -> str:
+        roll = rng.random()
+        if roll < 0.3:
+            return invented(rng, capital=rng.random() < 0.5)
+        if roll < 0.4:
+            return str(rng.randint(0, 9999))
+        word = pick(rng, rng.choice(["word", "thing", "adjective", "first", "last", "city", "topic_tail", "food"]))
+        return word.capitalize() if rng.random() < 0.3 else word
+
+    text = piece()
+    for _ in range(rng.choice([1, 1, 2, 2, 3, 4, 6])):
+        text += rng.choice(ODD_JOINS if rng.random() < 0.4 else [" "]) + piece()
+    return text + rng.choice(["", "", "", "", "", "", " (2)", " #1", " II"])
+
+
+def formula(rng: Random) -> str:
+    """An equation or a function of a variable."""
+    name, sign = rng.choice("xyzntab"), rng.choice([" + ", " - ", "+", "-", " * "])
+    power = rng.choice(["", "", "**2", "^2", "**3", "^3"])
+    factor = rng.choice(["", f"{rng.randint(2, 30)}", f"{rng.randint(2, 9)}*", f"{rng.randint(2, 9)} * "])
+    left = f"{factor}{name}{power}{sign}{rng.randint(1, 99)}"
+    return rng.choice(
+        [
+            left,
+            f"{left} = {rng.randint(0, 200)}",
+            f"{left} = {rng.randint(0, 200)}",
+            f"{rng.choice(['sin', 'cos', 'sqrt', 'exp', 'log'])}({left})",
+            f"({left}){sign}{rng.randint(2, 9)}{name}",
+            f"{name} = {left.replace(name, 'k')}",
+        ]
+    )
 
 
 def sentence(rng: Random) -> str:
@@ -245,6 +325,8 @@ def url(rng: Random) -> str:
             host,
             f"http://{host}/{invented(rng)}",
             f"https://www.{host}/{pick(rng, 'url_path')}",
+            f"https://{host}/{pick(rng, 'url_path')}?{rng.choice(['id', 'q', 'page', 'ref'])}={rng.randint(1, 999)}",
+            f"https://{host}/{pick(rng, 'word')}/{invented(rng)}/{pick(rng, 'url_path')}#{pick(rng, 'thing')}",
         ]
     )
 

@@ -92,6 +92,10 @@ STRINGS = [
     "@filename",
     "@person",
     "@company",
+    "@odd",
+    "@odd",
+    "@formula",
+    "@url",
 ]
 
 

@@ -142,13 +142,13 @@ class Source:
     ) -> list[list[Exchange]]:
         """One conversation, two that differ in one argument, or none where the wordings allow none."""
         roll = rng.random()
-        if roll < 0.15:
+        if roll < 0.16:
             return given_or_missing(rng, function, system)
-        if roll < 0.53:
+        if roll < 0.6:
             made = call_conversation(rng, function, system)
-        elif roll < 0.68:
+        elif roll < 0.74:
             made = ask_conversation(rng, function, system)
-        elif roll < 0.72:
+        elif roll < 0.78:
             made = two_calls(rng, functions, system)
         else:
             made = refusal(rng, rng.choice(strangers) if strangers else None, system, functions=True)
